@@ -138,7 +138,7 @@ def measure(daemon: Daemon, count: int) -> None:
             watched = Watched(daemon, tickers)
             with watched:
                 begun = time.perf_counter()
-                status, _, answer = caller.ask("PUT", path, body)
+                status, _, answer = caller.ask("PUT", path, text)
                 took = time.perf_counter() - begun
             if status != 200:
                 raise SystemExit(f"{what}: {status} {answer[:500]!r}")

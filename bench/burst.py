@@ -19,7 +19,7 @@ from threading import Event
 from typing import Any
 
 import catalogs
-from daemon import Daemon, NotMeasured, instant, load, machine, percentile, running, spread, verdict
+from daemon import Daemon, NotMeasured, instant, load, machine, percentile, running, spread, take_executors, verdict
 from fill import fill
 
 from jobsched.model.draft import Draft
@@ -37,17 +37,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=10_000, help="how many (default: 10000)")
     parser.add_argument("--step", type=int, default=1, help="microseconds between two dues; 0: no order (default: 1)")
+    parser.add_argument("--ask", nargs="*", default=["/jobs/ID", "/runs?limit=1", "/health"],
+                        help="what callers ask meanwhile, each on a connection of its own")  # fmt: skip
+    take_executors(parser)
     options = parser.parse_args()
     machine()
     due = datetime.now(UTC).replace(microsecond=0) + AHEAD
     jobs = list(made(options.jobs, due, timedelta(microseconds=options.step)))
-    with running(catalogs.DATE, prepare=lambda daemon: fill(daemon, jobs)) as daemon:
+    with running(catalogs.DATE, prepare=lambda daemon: fill(daemon, jobs), executors=options.executors) as daemon:
         left = (due - datetime.now(UTC)).total_seconds()
         if left < 2:
             raise NotMeasured("the daemon did not start in time")
         time.sleep(left - 1)
-        print(f"{options.jobs} jobs due at {due:%H:%M:%S}; {load()}")
-        burst(daemon, jobs, due)
+        print(f"{options.jobs} jobs due at {due:%H:%M:%S}, {options.executors} executors; {load()}")
+        burst(daemon, jobs, due, options.ask)
         compare(daemon, jobs)
 
 
@@ -58,23 +61,26 @@ def made(count: int, due: datetime, step: timedelta) -> Iterator[Job]:
         yield Draft(task="date", name=f"job {place}", at=due + place * step).job(ids.make(now), now)
 
 
-def burst(daemon: Daemon, jobs: list[Job], due: datetime) -> None:
+def burst(daemon: Daemon, jobs: list[Job], due: datetime, asked: list[str]) -> None:
     """Wait until all is done, and ask questions meanwhile."""
     over = Event()
     cpu, begun = daemon.cpu, time.monotonic()
-    with ThreadPoolExecutor(2) as pool:
-        one = pool.submit(questions, daemon, [f"/jobs/{job.id}" for job in jobs], over)
-        newest = pool.submit(questions, daemon, ["/runs?limit=1"], over)
+    with ThreadPoolExecutor(len(asked) or 1) as pool:
+        each = {
+            path: pool.submit(questions, daemon, [path.replace("ID", job.id) for job in jobs], over) for path in asked
+        }
         try:
             until_done(daemon, due)
         finally:
             over.set()
         took = time.monotonic() - begun
-        print(f"  over after {took:.1f} s, one of which was before the due; the daemon took "
+        print(f"  over after {took:.1f} s, one of which was before the due; daemon and executors took "
               f"{(daemon.cpu - cpu) / took:.0%} of a core, {daemon.rss:.0f} MB; {load()}")  # fmt: skip
-        print(f"  GET /jobs/ID:      {spread(one.result())}")
-        print(f"  GET /runs?limit=1: {spread(newest.result())}")
-        verdict("REST p99 meanwhile", percentile(one.result() + newest.result(), 99) * 1000, 250, "ms")
+        for path, answers in each.items():
+            print(f"  GET {path}: {spread(answers.result())}")
+    if asked:
+        every = [seconds for answers in each.values() for seconds in answers.result()]
+        verdict("REST p99 meanwhile", percentile(every, 99) * 1000, 250, "ms")
 
 
 def questions(daemon: Daemon, paths: list[str], over: Event) -> list[float]:
@@ -105,7 +111,7 @@ def compare(daemon: Daemon, jobs: list[Job]) -> None:
     """What should have begun against what did, by the record and by what the programs printed."""
     with daemon.caller() as caller:
         record = list(daemon.runs(None, caller))
-    printed = {path.stem: path.read_text().split() for path in daemon.state.rglob("*.log")}
+    printed = {path.stem: path.read_text().split() for path in (daemon.state / "output").rglob("*.log")}
     times = Counter(run["job_id"] for run in record)
     ran = [run for run in record if run["state"] == "succeeded" and len(printed.get(run["id"], [])) == 1]
     print(f"  jobs {len(jobs)}; states {dict(Counter(run['state'] for run in record))}; outputs {len(printed)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import os
@@ -38,7 +39,7 @@ class Caller:
     def __init__(self, port: int, token: str = "") -> None:
         self._socket = socket.create_connection(("127.0.0.1", port), timeout=ANSWER)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._left = b""
+        self._left = bytearray()
         self._token = f"Authorization: Bearer {token}\r\n" if token else ""
 
     def __enter__(self) -> Self:
@@ -53,8 +54,8 @@ class Caller:
         return self.answer(verb, path)
 
     def send(self, verb: str, path: str, value: Any = None) -> None:
-        """Ask, and do not wait."""
-        body = b"" if value is None else json.dumps(value).encode()
+        """Ask, and do not wait. The value is sent as JSON; bytes are JSON already."""
+        body = b"" if value is None else value if isinstance(value, bytes) else json.dumps(value).encode()
         kind = "" if value is None else "Content-Type: application/json\r\n"
         more = f"{kind}{self._token}Content-Length: {len(body)}"
         head = f"{verb} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{more}\r\n\r\n"
@@ -86,12 +87,13 @@ class Caller:
         while mark not in self._left:
             self._more()
         found, _, self._left = self._left.partition(mark)
-        return found
+        return bytes(found)
 
     def _exactly(self, size: int) -> bytes:
         while len(self._left) < size:
             self._more()
-        found, self._left = self._left[:size], self._left[size:]
+        found = bytes(self._left[:size])
+        del self._left[:size]
         return found
 
     def _more(self) -> None:
@@ -110,6 +112,7 @@ class Daemon:
         self.state = folder / "state"
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._executors: list[psutil.Process] = []
         shutil.copytree(checkout / "conf", folder / "conf", dirs_exist_ok=True)
         shutil.copytree(checkout / "tasks", folder / "tasks", dirs_exist_ok=True)
         (folder / "conf" / "catalog.cfg").write_text(catalog.replace("FOLDER", str(folder)))
@@ -125,7 +128,7 @@ class Daemon:
 
     def start(self) -> float:
         """Start it; the seconds from the spawn until GET /catalog was answered 200."""
-        self.port = self.port or free_port()
+        self.port, self._executors = self.port or free_port(), []
         twistd = Path(sys.executable).with_name("twistd")
         argv = [
             str(twistd) if twistd.exists() else "twistd", "-n", "--pidfile=", "jobsched",
@@ -148,6 +151,15 @@ class Daemon:
                 time.sleep(0.005)
         raise NotMeasured(f"the daemon does not answer:\n{(self.folder / 'log').read_text()[-2000:]}")
 
+    def find_executors(self, count: int) -> None:
+        """Return when so many are there to be spoken with; call it while no run is started."""
+        begun = time.perf_counter()
+        while len(list((self.state / "executors").glob("*.sock"))) < count:
+            if time.perf_counter() - begun > PATIENCE:
+                raise NotMeasured(f"the executors are not there:\n{(self.folder / 'log').read_text()[-2000:]}")
+            time.sleep(0.02)
+        self._executors = self.process.children() if count else []
+
     def stop(self) -> None:
         """TERM, and KILL if that does not help; to this one process."""
         if self._process is None or self._process.poll() is not None:
@@ -165,21 +177,24 @@ class Daemon:
         return Caller(self.port, token)
 
     @property
+    def _all(self) -> list[psutil.Process]:
+        return [self.process, *self._executors]
+
+    @property
     def cpu(self) -> float:
-        """Seconds of CPU that it took itself, without its children."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+        """Seconds of CPU that it took itself, its executors included, without what they started."""
+        return float(sum(times.user + times.system for times in (each.cpu_times() for each in self._all)))
 
     @property
     def children_cpu(self) -> float:
-        """Seconds of CPU that its children took, as far as they have ended."""
-        times = self.process.cpu_times()
-        return float(times.children_user + times.children_system)
+        """Seconds of CPU that what it or its executors started took, as far as it has ended."""
+        every = [each.cpu_times() for each in self._all]
+        return float(sum(times.children_user + times.children_system for times in every))
 
     @property
     def rss(self) -> float:
-        """Resident memory in MB."""
-        return float(self.process.memory_info().rss) / 1e6
+        """Resident memory in MB, with its executors."""
+        return float(sum(each.memory_info().rss for each in self._all)) / 1e6
 
     def remove_jobs(self, ids: Sequence[str]) -> None:
         """Unschedule, then wait until what was started has ended."""
@@ -213,23 +228,30 @@ def running(
     options: str = "",
     prepare: Callable[[Daemon], None] | None = None,
     checkout: Path = ROOT,
+    executors: int = 0,
 ) -> Iterator[Daemon]:
     """A daemon that answers, in a temporary folder that is gone afterwards; FOLDER in the catalog is that folder.
 
     `options` go behind the shipped ones in jobsched.cfg; `prepare` has the folder before the daemon starts; `checkout`
-    is of what code.
+    is of what code; `executors` is how many it has, and they are there, too.
     """
     with tempfile.TemporaryDirectory(prefix="jobsched-bench-") as folder:
         daemon = Daemon(Path(folder), catalog, scripts or {}, checkout)
         try:
             with open(daemon.folder / "conf" / "jobsched.cfg", "a") as conf:
-                conf.write(f"\n{options}\n")
+                conf.write(f"\nEXECUTORS = {executors}\n{options}\n")
             if prepare is not None:
                 prepare(daemon)
             daemon.start()
+            daemon.find_executors(executors)
             yield daemon
         finally:
             daemon.stop()
+
+
+def take_executors(parser: argparse.ArgumentParser) -> None:
+    """Give a benchmark the option `--executors`."""
+    parser.add_argument("--executors", type=int, default=0, help="EXECUTORS of the daemon (default: 0)")
 
 
 def free_port() -> int:

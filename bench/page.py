@@ -36,6 +36,8 @@ await page.addInitScript(() => {
 });
 """
 PAINTED = """
+await page.goto("about:blank");  // what the screen before asks for would be answered first
+await page.waitForTimeout(1500);
 await page.goto(origin + path, { waitUntil: "load" });
 return await page.evaluate(() => new Promise((told) => {
   const found = () => performance.getEntriesByName("first-contentful-paint")[0];
@@ -156,7 +158,7 @@ class OpenPage:
     """Asks for what live.js asks for; keep the two alike."""
 
     GATHERED, DUES, APART, TOGETHER = said("GATHERED"), said("DUES"), said("APART"), said("TOGETHER")
-    EARLY = said("EARLY")
+    EARLY, SETTLED = said("EARLY"), said("SETTLED")
 
     def __init__(self, port: int, path: str, late: list[float], notes: bool) -> None:
         self.asked = 0
@@ -178,6 +180,7 @@ class OpenPage:
         looks = self._dues() if self._path == "/ui/jobs" else self._looks() if self._path == "/ui/" else None
         others = [] if looks is None else [asyncio.create_task(looks)]
         try:
+            await asyncio.sleep(self.SETTLED)
             await self._fetch(self.GATHERED)
             self.open = True
             while True:

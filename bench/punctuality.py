@@ -1,11 +1,13 @@
 """How close to their dues script jobs start, and whether each due started exactly once.
 
-The scripts say themselves when they began (bash's clock, first line of the script), and the record is compared.
+The scripts say themselves when they began (bash's clock, first line of the script), and the record is compared. Where
+all dues fall at once, a bare C loop starts as many of the same scripts in the same minute, in a session each.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -13,7 +15,21 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from daemon import Daemon, NotMeasured, dues, instant, load, machine, percentile, post_jobs, running, spread, verdict
+from c_loops import compiled
+from daemon import (
+    Daemon,
+    NotMeasured,
+    dues,
+    instant,
+    load,
+    machine,
+    percentile,
+    post_jobs,
+    running,
+    spread,
+    take_executors,
+    verdict,
+)
 
 CATALOG = """\
 [stamp]
@@ -26,6 +42,8 @@ STAMP = """\
 #!/bin/bash
 printf '%s %s %s\\n' "$EPOCHREALTIME" "$JOBSCHED_JOB_ID" "$JOBSCHED_DUE" >> "$1"
 """
+MAX_RUNNING = 64  # at once, as shipped
+BURSTS = 10
 DEMANDS = {20: (100, 0.050), 200: (99, 0.100)}  # jobs -> (percentile, seconds)
 
 Due = tuple[str, datetime]
@@ -41,16 +59,18 @@ def main() -> None:
         "--phase", choices=("posted", "even", "same"), default="posted",
         help="when the dues of the jobs fall: as they come when posted one after another, evenly spread, all at once",
     )  # fmt: skip
+    take_executors(parser)
     options = parser.parse_args()
     machine()
     for jobs in options.jobs or list(DEMANDS):
-        print(f"{jobs} script jobs every {options.every:g} s for {options.seconds:g} s, dues {options.phase}")
-        measure(jobs, options.seconds, timedelta(seconds=options.every), options.phase)
+        print(f"{jobs} script jobs every {options.every:g} s for {options.seconds:g} s, dues {options.phase}, "
+              f"{options.executors} executors")  # fmt: skip
+        measure(jobs, options.seconds, timedelta(seconds=options.every), options.phase, options.executors)
 
 
-def measure(jobs: int, seconds: float, every: timedelta, phase: str) -> None:
+def measure(jobs: int, seconds: float, every: timedelta, phase: str, executors: int) -> None:
     """One daemon, one number of jobs."""
-    with running(CATALOG, {"stamp.bash": STAMP}) as daemon:
+    with running(CATALOG, {"stamp.bash": STAMP}, executors=executors) as daemon:
         first = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3)
         offset = {"posted": None, "even": every / jobs, "same": timedelta(0)}[phase]
         ids, took = post_jobs(
@@ -67,8 +87,27 @@ def measure(jobs: int, seconds: float, every: timedelta, phase: str) -> None:
         time.sleep((end - datetime.now(UTC)).total_seconds() + 2)
         cpu = (daemon.cpu - cpu) / (time.monotonic() - begun)
         daemon.remove_jobs(ids)
-        print(f"  posted in {took:.2f} s; the daemon took {cpu:.0%} of a core; {load()}")
+        print(f"  posted in {took:.2f} s; daemon and executors took {cpu:.0%} of a core; {load()}")
         compare(expected, said(daemon.folder / "starts"), recorded(daemon, ids, every), DEMANDS.get(jobs))
+        if phase == "same":
+            bare_bursts(jobs, daemon.folder)
+
+
+def bare_bursts(count: int, folder: Path) -> None:
+    """How late the scripts of a C loop begin that starts so many at once, some times over."""
+    loop, script, starts = compiled("spawn_burst", folder), folder / "bare.bash", folder / "bare"
+    if loop is None:
+        return
+    script.write_text(STAMP)
+    script.chmod(0o700)
+    words = [str(loop), str(count), str(MAX_RUNNING), str(script), str(starts)]
+    late, latest = list[float](), list[float]()
+    for _ in range(BURSTS):
+        begun = float(subprocess.check_output(words, env={"JOBSCHED_JOB_ID": "-", "JOBSCHED_DUE": "-"}))
+        found = [float(line.split()[0]) - begun for line in starts.read_text().splitlines()]
+        late, latest = late + found, [*latest, max(found)]
+        starts.unlink()
+    print(f"  a C loop, {BURSTS} times: {spread(late)}; the last of a burst {spread(latest)}")
 
 
 def first_due(daemon: Daemon, job_id: str) -> datetime:

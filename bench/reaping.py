@@ -7,9 +7,10 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import cast
 
 from daemon import machine
@@ -38,12 +39,16 @@ class Bench:
         self.executor = Executor(reactor, folder / "output", ENOUGH, outcomes, self._hear, lambda: None)
         self.executor.begin()
 
-    def start(self, *argv: bytes) -> Deferred[Ended]:
-        """Start a run; fires when it has ended."""
+    def start(
+        self, *argv: bytes, env: Mapping[bytes, bytes] = MappingProxyType({}), file: bytes = b""
+    ) -> Deferred[Ended]:
+        """Start a run, warm if there is a `file`; fires when it has ended."""
         run_id = f"run-{next(self._names)}"
-        mark = {b"JOBSCHED_RUN_ID": run_id.encode(), b"PATH": b"/usr/bin:/bin"}
+        env = {b"JOBSCHED_RUN_ID": run_id.encode(), b"PATH": b"/usr/bin:/bin", **env}
         self._over[run_id] = Deferred()
-        self.executor.heard(Start(run_id=run_id, job_name="it", argv=list(argv), env=mark, grace=GRACE, path=argv[0]))
+        words = list(argv)
+        start = Start(run_id=run_id, job_name="it", argv=words, env=env, grace=GRACE, path=argv[0], task_file=file)
+        self.executor.heard(start)
         return self._over[run_id]
 
     def stop(self) -> None:
@@ -70,7 +75,7 @@ def used() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-async def measure(reactor: Reactor, folder: Path, options: argparse.Namespace) -> None:
+async def beside(reactor: Reactor, folder: Path, options: argparse.Namespace) -> None:
     """Measure and print."""
     bench = Bench(reactor, folder)
     await bench.cost(100)  # what is done once is done
@@ -80,23 +85,22 @@ async def measure(reactor: Reactor, folder: Path, options: argparse.Namespace) -
     try:
         await bench.cost(100)
         begun = time.perf_counter()
-        beside = await bench.cost(options.runs)
+        crowded = await bench.cost(options.runs)
         took = (time.perf_counter() - begun) * 1000 / options.runs
-        print(f"beside {options.sleepers} that sleep: {beside:.2f} ms of CPU a run, which takes {took:.1f} ms")
-        verdict = "" if beside / alone <= MOST else f", more than {MOST}"
-        print(f"{beside / alone:.2f} times as much{verdict}")
+        print(f"beside {options.sleepers} that sleep: {crowded:.2f} ms of CPU a run, which takes {took:.1f} ms")
+        verdict = "" if crowded / alone <= MOST else f", more than {MOST}"
+        print(f"{crowded / alone:.2f} times as much{verdict}")
     finally:
         bench.stop()
         await gatherResults(sleeping)
         await bench.executor.end()
 
 
-def main() -> None:
-    """Run in a folder of its own."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=500, help="short ones (default: 500)")
-    parser.add_argument("--sleepers", type=int, default=3000, help="runs that sleep beside them (default: 3000)")
-    options = parser.parse_args()
+Measure = Callable[[Reactor, Path, argparse.Namespace], Coroutine[Deferred[object], object, None]]
+
+
+def run(measure: Measure, options: argparse.Namespace) -> None:
+    """Measure with a reactor, in a folder of its own."""
     machine()
     reactor = cast("Reactor", installed)
     count_elapsed(reactor)
@@ -112,6 +116,14 @@ def main() -> None:
         reactor.run()
     finally:
         shutil.rmtree(folder)
+
+
+def main() -> None:
+    """Read the options."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=500, help="short ones (default: 500)")
+    parser.add_argument("--sleepers", type=int, default=3000, help="runs that sleep beside them (default: 3000)")
+    run(beside, parser.parse_args())
 
 
 if __name__ == "__main__":

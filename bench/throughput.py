@@ -18,12 +18,26 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from c_loops import compiled
 from catalogs import DATE, PROGRAM
-from daemon import Daemon, NotMeasured, instant, load, machine, percentile, post_jobs, running, spread, verdict
+from daemon import (
+    Daemon,
+    NotMeasured,
+    instant,
+    load,
+    machine,
+    percentile,
+    post_jobs,
+    running,
+    spread,
+    take_executors,
+    verdict,
+)
 
 EVERY = timedelta(seconds=1)
 LATEST = 1.0  # seconds after its due that 99 of 100 runs have begun
 IN_FLIGHT = 16
+POSTED = 200  # jobs a second that are surely made, beside the first four seconds
 DEMANDED = 350
 
 
@@ -35,12 +49,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=20, help="for how long each is held (default: 20)")
     parser.add_argument("--phase", choices=("even", "same"), default="even",
                         help="evenly spread dues, or all at the full second")  # fmt: skip
+    take_executors(parser)
     options = parser.parse_args()
     machine()
     before = bare_rates()
     best = 0.0
     for level in options.levels:
-        held = measure(level, options.seconds, options.phase)
+        held = measure(level, options.seconds, options.phase, options.executors)
         best = max(best, held)
         if not held:
             break
@@ -51,11 +66,11 @@ def main() -> None:
               f"Jobsched holds {share:.0%} of that")  # fmt: skip
 
 
-def measure(level: int, seconds: int, phase: str) -> float:
+def measure(level: int, seconds: int, phase: str, executors: int) -> float:
     """One level: the rate if it was held, else 0."""
-    print(f"{level} jobs every second for {seconds} s, dues {phase}")
-    with running(DATE) as daemon:
-        first = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
+    print(f"{level} jobs every second for {seconds} s, dues {phase}, {executors} executors")
+    with running(DATE, executors=executors) as daemon:
+        first = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4 + level // POSTED)
         offset = EVERY / level if phase == "even" else timedelta(0)
         ids, _ = post_jobs(daemon, [
             {"task": "date", "name": f"job {number}", "interval": {"seconds": 1},
@@ -69,14 +84,14 @@ def measure(level: int, seconds: int, phase: str) -> float:
         end = first + seconds * EVERY
         time.sleep((end - datetime.now(UTC)).total_seconds())
         share = (daemon.cpu - cpu) / (time.monotonic() - begun)
-        print(f"  the daemon took {share:.0%} of a core, {daemon.rss:.0f} MB; {load()}")
+        print(f"  daemon and executors took {share:.0%} of a core, {daemon.rss:.0f} MB; {load()}")
         time.sleep(LATEST)
         daemon.remove_jobs(ids)  # the CPU for one run has this in it, too
         with daemon.caller() as caller:
             record = [run for job_id in ids for run in daemon.runs(job_id, caller)]
             ran = sum(run["started"] is not None for run in record)
         cpu, children = (daemon.cpu - cpu) / max(ran, 1), (daemon.children_cpu - children) / max(ran, 1)
-        print(f"  CPU for one run: the daemon {cpu * 1000:.2f} ms, program and setsid {children * 1000:.2f} ms")
+        print(f"  CPU for one run: daemon and executors {cpu * 1000:.2f} ms, program {children * 1000:.2f} ms")
         return level if is_held(level * seconds, [run for run in record if instant(run["due"]) < end], daemon) else 0.0
 
 
@@ -84,7 +99,7 @@ def is_held(owed: int, record: list[dict[str, Any]], daemon: Daemon) -> bool:
     """Whether every due that was owed ran, in time, with its record and its output."""
     if not record:
         raise NotMeasured("there is no record of any run")
-    printed = {path.stem: path.read_text() for path in daemon.state.rglob("*.log")}
+    printed = {path.stem: path.read_text() for path in (daemon.state / "output").rglob("*.log")}
     states = Counter[str]()
     for run in record:
         states[run["state"]] += run["count"]
@@ -104,13 +119,10 @@ def is_held(owed: int, record: list[dict[str, Any]], daemon: Daemon) -> bool:
 
 def bare_rates() -> dict[str, float]:
     """Processes a second that a C loop starts, by how it starts them; empty where there is no C compiler."""
-    compiler = shutil.which("cc")
-    if compiler is None:
-        print("  no cc: no C loop to compare with")
-        return {}
     with tempfile.TemporaryDirectory(prefix="jobsched-bench-") as folder:
-        loop = Path(folder) / "spawn_loop"
-        subprocess.run([compiler, "-O2", "-o", str(loop), str(Path(__file__).with_name("spawn_loop.c"))], check=True)
+        loop = compiled("spawn_loop", Path(folder))
+        if loop is None:
+            return {}
         return {
             name: float(subprocess.check_output([str(loop), "3", str(IN_FLIGHT), *prefix, *PROGRAM]))
             for name, prefix in (("as it is", []), ("through setsid", [shutil.which("setsid") or "setsid"]))

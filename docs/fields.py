@@ -50,7 +50,7 @@ MEANING = {
     "ALLOWED_HOSTS": "Names by which clients may ask for this daemon; None: those it listens on. :ref:`hosts`.",
     "MAX_CONNECTIONS": "Connections at once; more are refused with 503.",
     "MAX_FOLLOWERS": "Clients at once that ask with ``follow`` or ``wait``; more are refused with 503.",
-    "EXECUTORS": "A preview: so many processes start scripts; 0: the daemon starts them itself. :ref:`executors`.",
+    "EXECUTORS": "Processes that start scripts; None: one a core, at most four; 0: the daemon. :ref:`executors`.",
     "ON_STOP": "``leave``: a daemon that stops leaves scripts to its executors, for the next one. :ref:`executors`.",
     "HANDOVER": "Seconds that other nodes wait for the daemon after one that stopped with ``leave``.",
     "UMASK": "What the files made by scripts are not open to.",

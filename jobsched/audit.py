@@ -4,7 +4,6 @@ disk."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
 
@@ -22,9 +21,9 @@ told = logging.getLogger("jobsched.audit")
 
 
 class AuditLog:
-    """The log of who changed what. `node` gives the name of this daemon."""
+    """The log of who changed what. `node` is the name of this daemon."""
 
-    def __init__(self, store: Store, ids: Ids, node: Callable[[], str], redaction: Redaction) -> None:
+    def __init__(self, store: Store, ids: Ids, node: str, redaction: Redaction) -> None:
         self._store = store
         self._ids = ids
         self._node = node
@@ -37,7 +36,7 @@ class AuditLog:
             at=instant,
             who=caller.name,
             address=caller.address,
-            node=self._node(),
+            node=self._node,
             redaction=self._redaction,
         )
 

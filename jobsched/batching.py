@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from math import inf
 from typing import Generic, TypeVar
 
 import attrs
@@ -55,8 +56,9 @@ class _Suspect(Generic[T]):
 class Batch(Generic[T]):
     """Hands items to `give` together: all of one reactor turn, and all that come while a hand-over is under way.
 
-    Only one hand-over is under way at a time, so batches grow under load. Items are sorted by `order`, if given, and at
-    most `most` are given at once. `give` returns False if it did not try: that says nothing about the store.
+    Only one hand-over is under way at a time, and `spacing` seconds at least lie between two, so batches grow under
+    load. Items are sorted by `order`, if given, and at most `most` are given at once. `give` returns False if it did
+    not try: that says nothing about the store.
 
     If `give` raises Unavailable, the items are dropped; with `keep` they are given again after a pause, together with
     newer ones. After any other exception `apart` finds the refused items, and the others are given without them:
@@ -78,6 +80,7 @@ class Batch(Generic[T]):
         order: Callable[[T], datetime] | None = None,
         most: int = 500,
         pause: float = 1.0,
+        spacing: float = 0.0,
     ) -> None:
         self._clock = clock
         self._give = give
@@ -86,6 +89,8 @@ class Batch(Generic[T]):
         self._order = order
         self._most = most
         self._pause = pause
+        self._spacing = spacing
+        self._not_before = -inf
         self._items: list[T] = []
         self._under_way: list[T] = []  # items of this hand-over that are not given yet
         self._said = False  # a refusal in this hand-over was logged
@@ -112,7 +117,8 @@ class Batch(Generic[T]):
         if not (self._items or self._suspects) or self._busy:
             return
         if self._call is None:
-            self._call = self._clock.callLater(delay, self._flush)
+            spacing = min(self._not_before - self._clock.seconds(), self._spacing)  # the clock may have been set back
+            self._call = self._clock.callLater(max(delay, spacing), self._flush)
 
     def _flush(self) -> None:
         self._call = None
@@ -203,6 +209,7 @@ class Batch(Generic[T]):
 
     def _done(self, delay: float) -> None:
         self._busy = False
+        self._not_before = self._clock.seconds() + self._spacing
         self._soon(delay)
         self._tell_idle()
 

@@ -41,6 +41,12 @@ def now(clock: IReactorTime) -> datetime:
     return datetime.fromtimestamp(clock.seconds(), UTC)
 
 
+def back_then(clock: IReactorTime, moment: float | None) -> datetime:
+    """The instant that `clock` showed at a moment that `elapsed` has counted, in UTC; None: that it shows now."""
+    ago = 0.0 if moment is None else elapsed() - moment
+    return datetime.fromtimestamp(clock.seconds() - ago, UTC)
+
+
 class Onward:
     """A count of seconds that never goes back. If the host's own count does, as in a machine that is set back to an
     earlier state, this one goes on from where it is. For one thread."""

@@ -37,8 +37,8 @@ class Events:
     """All events, grouped by the part that tells of them; in the reactor's thread, unless marked "any thread"."""
 
     # The store.
-    store_asked: Topic[[bool, float, str | None]] = attrs.field(factory=Topic)
-    """Any thread: whether it was a change, how many seconds it took, "unavailable", "fault" or None."""
+    store_asked: Topic[[bool, float, str | None, str]] = attrs.field(factory=Topic)
+    """Any thread: whether it was a change, how many seconds it took, "unavailable", "fault" or None; why the first."""
     runs_ended: Topic[[Sequence[Run]]] = attrs.field(factory=Topic)
     """Any thread: the outcomes of these runs are on disk."""
     notification_stored: Topic[[]] = attrs.field(factory=Topic)
@@ -64,6 +64,8 @@ class Events:
     # The runner.
     run_started: Topic[[Run, datetime]] = attrs.field(factory=Topic)
     """On this node, at that instant."""
+    run_over: Topic[[]] = attrs.field(factory=Topic)
+    """On this node; the store does not know yet."""
     slots_freed: Topic[[bool]] = attrs.field(factory=Topic)
     """Runs have ended, and the store knows. Whether some of them will be tried again."""
 

@@ -1,4 +1,5 @@
-"""The changes of the store, read while anybody follows them: once for all who do, a few times each second."""
+"""The changes of the store, read while anybody follows them: once for all who do, a few times each second, and the less
+often the more they are: what was gathered goes to each of them at once."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ from .model.node import Node
 from .model.run import Run
 from .store.contract.store import Store
 
-EVERY = 0.2  # seconds between looks
+TICK = 0.1  # seconds
+EVERY, EACH, RARELY = 0.2, 0.004, 0.4  # seconds between looks: at least, more for each who follows, at most
 PAGE = 500
 
 
@@ -37,7 +39,9 @@ class Feed(Service):
     def __init__(self, reactor: IReactorTime, clock: IReactorTime, store: Store) -> None:
         self._clock = clock
         self._store = store
-        self._loop = Loop(reactor, EVERY, self._look, "the look for changes that callers follow")
+        self._reactor = reactor
+        self._loop = Loop(reactor, TICK, self._look, "the look for changes that callers follow")
+        self._looked = -RARELY
         self._hearers: dict[Callable[[Sequence[Told]], object], Callable[[], object]] = {}
         self.position = 0  # the number of the last change that those who follow have been told
 
@@ -78,6 +82,10 @@ class Feed(Service):
             self._loop.stop()
 
     async def _look(self) -> None:
+        apart = min(EVERY + EACH * len(self._hearers), RARELY)
+        if self._reactor.seconds() < self._looked + apart - TICK / 2:
+            return
+        self._looked = self._reactor.seconds()
         while self._hearers:
             begun = self.position
             found, some_without = await self._store.changes.after(begun, PAGE)

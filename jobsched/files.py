@@ -50,6 +50,8 @@ def opened(folder: str | Path, *names: str, flags: int = os.O_RDONLY) -> int:
             if why.errno in {errno.ELOOP, errno.ENXIO}:  # a link; a FIFO or a socket
                 raise Replaced(path, "is not a plain file") from None
             raise OSError(why.errno, why.strerror, path) from None
+        if flags & os.O_EXCL:  # it was not there before, so it is ours
+            return found
         try:
             _check(path, os.fstat(found), os.fstat(at), os.stat(folder).st_uid)
         except BaseException:
@@ -98,21 +100,25 @@ def open_to_others(folder: Path) -> bool:
 @contextmanager
 def _entered(folder: str | Path, *names: str, how: int = _FOLDER) -> Iterator[int]:
     """A descriptor of the folder at `names` below `folder`. Raises OSError; Replaced if one of `names` is a link."""
-    at = os.open(folder, how)
+    at = _inner(None, os.path.join(folder, names[0]), how) if names else os.open(folder, how)
     try:
-        for number, name in enumerate(names, 1):
-            try:
-                inner = os.open(name, how | os.O_NOFOLLOW, dir_fd=at)
-            except OSError as why:
-                path = os.path.join(folder, *names[:number])
-                if why.errno in {errno.ELOOP, errno.ENOTDIR}:
-                    raise Replaced(path, "is not a folder") from None
-                raise OSError(why.errno, why.strerror, path) from None
+        for name in names[1:]:
+            inner = _inner(at, name, how)
             os.close(at)
             at = inner
         yield at
     finally:
         os.close(at)
+
+
+def _inner(at: int | None, name: str, how: int) -> int:
+    """A folder in the folder `at`, or None: at that path. What is above it may be a link."""
+    try:
+        return os.open(name, how | os.O_NOFOLLOW, dir_fd=at)
+    except OSError as why:
+        if why.errno in {errno.ELOOP, errno.ENOTDIR} and (at is not None or os.path.isdir(os.path.dirname(name))):
+            raise Replaced(name, "is not a folder") from None
+        raise
 
 
 def _check(path: str, found: os.stat_result, folder: os.stat_result, keeper: int) -> None:

@@ -26,7 +26,7 @@ from .config.tokens import load as load_tokens
 from .daemon.folder_lock import FolderLock
 from .daemon.health import Files, Health
 from .daemon.listening import Port
-from .daemon.reload import CatalogHolder, Reloader
+from .daemon.reload import NAMED, CatalogHolder, Reloader
 from .daemon.signals import OnStop
 from .daemon.startup import OrderedServices, Predecessor, Startup
 from .daemon.systemd import Systemd
@@ -38,6 +38,7 @@ from .files import room
 from .http.site import JobschedSite
 from .metrics import Metrics
 from .model.ids import Ids
+from .model.job import JobFilter
 from .model.lease import answer
 from .model.membership import Heartbeat
 from .model.node import Node
@@ -110,12 +111,12 @@ class Parts:
         self.on_stop = OnStop(leaves_runs=config.on_stop == "leave")
         self.executors = self._executors(folders.state)
         self.runner = self._runner()
-        self._previous = Predecessor(folders.state)
+        self._previous = Predecessor(folders.state, held[0].before if held else None)
         self.peers = self._peers(_node(config, catalog, now(self.clock)))
         self.scheduler = Scheduler(self.clock, self.store, self._runner_port(), self._ids, self.peers, self.events)
         self.calendar = OrderedServices(self.scheduler, OverdueWatch(self.clock, self.store, self.peers))
         self.retention = self._retention()
-        audit_log = AuditLog(self.store, self._ids, lambda: self.peers.node.name, self._redaction)
+        audit_log = AuditLog(self.store, self._ids, config.node_name, self._redaction)
         self.reloader = Reloader(self._token_holder, self._catalog_holder, audit_log, lambda: now(self.clock))
         self.relay, self.feed = Relay(reactor, config.cluster_token), Feed(reactor, self.clock, self.store)
         self.health = self._health()
@@ -165,21 +166,27 @@ class Parts:
 
     def _holder_of(self, catalog: Catalog, folders: Folders) -> CatalogHolder:
         file, run_as = folders.conf / "catalog.cfg", self._config.run_as
-        return CatalogHolder(catalog, lambda: self.files.run(load_catalog, file, folders.tasks, run_as), self.events)
+        load = partial(self.files.run, load_catalog, file, folders.tasks, run_as)
+        return CatalogHolder(catalog, load, self.events, self._jobs_of)
+
+    async def _jobs_of(self, task: str) -> list[str]:
+        only = JobFilter(task=task, activity=False)
+        page = await self.store.jobs.page(NAMED + 1, "", only, 1 << 16, now(self.clock))
+        return [view.job.name for view in page.values]
 
     def _executors(self, state: Path) -> Fleet | None:
         """The processes that start scripts; None: the runner starts them itself."""
         config = self._config
         if not config.executors:
             return None
-        limit, grace = config.output_limit, config.kill_grace
+        settings = [str(config.output_limit), f"{config.umask:o}"]
         life = NodeLife(
             patience=config.lease / 2,
             until=lambda: self.peers.until,
             leaves=self.on_stop.leaves,
             hand_over=lambda: self.peers.hand_over(config.handover),
         )
-        return Fleet(self._reactor, state, config.executors, limit, grace, self._redaction, life)
+        return Fleet(self._reactor, state, config.executors, settings, config.kill_grace, self._redaction, life)
 
     def _runner(self) -> Runner:
         config = self._config
@@ -201,8 +208,8 @@ class Parts:
         return self.runner.stop(run_id, Stop("cancelled", reason))
 
     def _runner_port(self) -> RunnerPort:
-        runner = self.runner
-        return RunnerPort(slots=lambda: runner.slots, start=runner.start, replace=runner.replace, known=runner.known)
+        return RunnerPort(slots=lambda: self.runner.slots, active=lambda: self.runner.active, start=self.runner.start,
+                          replace=self.runner.replace, known=self.runner.known)  # fmt: skip
 
     def _heartbeat(self) -> Heartbeat:
         """What this node tells others of itself."""
@@ -215,13 +222,17 @@ class Parts:
             won=self.scheduler.won,
         )
 
+    def _heartbeat_for_others(self) -> Heartbeat:
+        return attrs.evolve(self._heartbeat(), problem=self.health.known_problem)
+
     def _peers(self, me: Node) -> Membership | Alone:
         """This node among the nodes that share the store; no other node shares an SQLite file."""
         if not isinstance(self.clock, SharedClock):
             return Alone(self.clock, self.store, me, self._heartbeat, self._sign)
         life = Life(
-            heartbeat=self._heartbeat,
+            heartbeat=self._heartbeat_for_others,
             end_all=self.runner.end_all,
+            regain=self.runner.regain,
             stored=self.runner.stored,
             end=self._stop_run,
             keep_id=self._previous.keep,
@@ -242,6 +253,7 @@ class Parts:
         return Health(
             self._reactor, self.metrics, self.store, self.runner, self.scheduler, self.peers, files,
             lambda: self.front.gate.inside, lambda: self.store.holds.current(now(self.clock)),
+            lambda: "" if self.executors is None else self.executors.problem,
         )  # fmt: skip
 
     def _front(self, audit_log: AuditLog) -> JobschedSite:
@@ -261,6 +273,7 @@ class Parts:
             node_id=lambda: self.peers.node_id,
             alive=lambda: self.peers.alive,
             livetime=self._config.livetime,
+            trouble=lambda: self.health.known_problem,
             disk=lambda: self.files.run(room, self._output.parent),
         )
         registry = Registry(self._reactor, self.clock, self.store.for_callers, self._ids, asked, audit_log)

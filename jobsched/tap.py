@@ -19,12 +19,14 @@ from .daemon import logs
 from .daemon.folder_lock import FolderLock, locks
 from .daemon.listening import Place, look, names
 from .daemon.startup import OrderedServices
+from .executor.possible import how_many
 from .model.errors import BadConfig, JobschedError
 from .model.printable import shown
 from .parts import Folders
 from .reactor_types import Reactor
 from .service import build
 from .store.opening import migrate
+from .threads import share_memory
 
 
 class Options(usage.Options):
@@ -36,6 +38,7 @@ class Options(usage.Options):
         ["conf-dir", None, "conf", "Folder with jobsched.cfg, catalog.cfg and logging.cfg."],
         ["tasks-dir", None, "tasks", "Folder with the Python files and scripts of tasks."],
         ["state-dir", None, "var", "Folder for the database and for what runs print; made if missing."],
+        ["on-stop", None, "end", "ON_STOP where jobsched.cfg does not have it: end, or leave scripts to executors."],
     ]
 
     def __init__(self) -> None:
@@ -68,6 +71,7 @@ def makeService(options: Options) -> OrderedServices:
     """Check all that must be true before anything is served, then build. Exits with one line if a check fails."""
     from twisted.internet import reactor
 
+    share_memory()
     count_elapsed(cast(Reactor, reactor))
     try:
         return make(cast(Reactor, reactor), options)
@@ -81,7 +85,7 @@ def make(reactor: Reactor, options: Options) -> OrderedServices:
     for folder, option in ((conf_dir, "--conf-dir"), (tasks_dir, "--tasks-dir")):
         if not folder.is_dir():
             raise BadConfig(f"{option}: {folder}: no such folder")
-    configuration = config.load(conf_dir, state_dir)
+    configuration = config.load(conf_dir, state_dir, _on_stop(options["on-stop"]))
     endpoints = options["listen"] or [f"tcp:{configuration.port}:interface=127.0.0.1"]
     known = tokens.load(conf_dir / tokens.FILE)
     places = [check_endpoint(endpoint, known.asked) for endpoint in endpoints]
@@ -95,9 +99,28 @@ def make(reactor: Reactor, options: Options) -> OrderedServices:
             "others may write %s, and replace the store and what runs printed: chmod it to 0700", state_dir
         )
     migrate(configuration.store, galera_single_writer=configuration.galera_single_writer)
+    configuration = _with_executors(configuration, state_dir)
     folders = Folders(conf=conf_dir, tasks=tasks_dir, state=state_dir)
     services, _site = build(reactor, configuration, tasks, folders, held, known, endpoints, os.environ)
     return services
+
+
+def _on_stop(asked: str) -> str:
+    if asked not in ("end", "leave"):
+        raise BadConfig(f"--on-stop: must be end or leave, not {asked!r}")
+    return asked
+
+
+def _with_executors(configuration: config.Config, state_dir: Path) -> config.Config:
+    """How many executors there are is known from here on. Raises BadConfig."""
+    count, why = how_many(configuration.executors, state_dir)
+    log = logging.getLogger(__name__)
+    if why:
+        log.warning("there can be no executors, so scripts end with the daemon: %s; EXECUTORS = 0 says so", why)
+    elif count and os.getpid() == 1:
+        level = logging.WARNING if configuration.on_stop == "leave" else logging.INFO
+        log.log(level, "this daemon is process 1 of its container, so no script outlives it")
+    return attrs.evolve(configuration, executors=count)
 
 
 def _own(state_dir: Path, store: str) -> list[FolderLock]:

@@ -15,7 +15,7 @@ import attrs
 
 from .model.errors import JobschedError
 from .model.invariants import Facts, Fault, faults
-from .model.printable import shown
+from .model.printable import many, shown
 from .model.run import Run
 from .store.opening import snapshot
 
@@ -32,7 +32,8 @@ class Verdict:
     violations: int = 0
 
     def __str__(self) -> str:
-        text = f"{self.jobs} jobs, {self.runs} runs: {self.violations or 'no'} violations"
+        found = many(self.violations, "violation") if self.violations else "no violations"
+        text = f"{many(self.jobs, 'job')}, {many(self.runs, 'run')}: {found}"
         return text if self.nodes_known else f"{text}; nodes were not checked: this store has none"
 
 

@@ -14,11 +14,12 @@ from .model.cron import Cron, explain
 from .model.errors import NotFound
 from .model.hold import Hold
 from .model.job import Job
-from .model.judge import judge, worst
-from .model.run import Run, RunFilter
+from .model.judge import judge, waits_for_a_slot, worst
+from .model.run import FAILING, NEVER_RAN, Run, RunFilter
 from .model.time_text import Named, Window, named
 from .model.trigger import TICK
 from .model.verdict import Record, Verdict, classify
+from .model.zone import find
 from .registry.registry import Registry
 
 MOST = 100  # runs, and entries of the audit log, that are looked at
@@ -37,17 +38,23 @@ async def why(
     """
     job, deleted = await _job(registry, job_id)
     zone = timezone or (default if job is None else job.timezone)
-    asked = await _last_due(registry, job_id, job, now) if at is None else named(at, zone, now)
+    find(zone)
+    found = await _runs(registry, RunFilter(job_id=job_id)) if at is None else []
+    asked = named(at, zone, now) if at is not None else _last_due(found, job, now)
     runs = [run for window in asked.windows for run in await _due_in(registry, job_id, window)]
     record = Record(job_id=job_id, now=now, named=asked, job=job, deleted=deleted, runs=runs)
     if job is not None:
+        by_hand = next((run for run in found if run.cause == "manual" and run.due > asked.near), None)
+        record = attrs.evolve(
+            record, by_hand=by_hand, task_known=registry.is_there(job.task), trouble=registry.trouble()
+        )
         entries, hold = await _entries(registry, job_id, asked.near), await _hold(registry)
         record = attrs.evolve(record, entries=entries, hold=hold)
         record = await registry.in_thread(partial(_with_dues, record, job))
     run = worst(runs)
     if run is not None and classify(run.reason) == "overlap":
         record = attrs.evolve(record, active=await _active(registry, run))
-    if run is not None and run.reason == NO_SLOT:
+    if run is not None and (run.reason == NO_SLOT or any(map(waits_for_a_slot, record.active))):
         holders = await registry.runs(HOLDERS, None, RunFilter(states=("running",)))
         record = attrs.evolve(record, holders=holders)
     return judge(record)
@@ -66,14 +73,14 @@ async def _job(registry: Registry, job_id: str) -> tuple[Job | None, Entry | Non
         return None, None
 
 
-async def _last_due(registry: Registry, job_id: str, job: Job | None, now: datetime) -> Named:
-    """The last due that has passed; of a job without any, the next one."""
-    found = await _runs(registry, RunFilter(job_id=job_id))
-    dues = [run.until or run.due for run in found if run.cause != "manual"]
-    if job is not None and job.next_due is not None and (job.next_due <= now or not dues):
+def _last_due(runs: Sequence[Run], job: Job | None, now: datetime) -> Named:
+    """The last due that has passed; of a job without any, its newest run by hand, if that failed, or its next due."""
+    dues = [run.until or run.due for run in runs if run.cause != "manual"]
+    if job is not None and job.next_due is not None:
         dues.append(job.next_due)
-    due = max(dues, default=now)
-    return Named(text="its last due", windows=(Window(due, due + TICK),), near=due)
+    by_hand = [run.due for run in runs[:1] if run.cause == "manual" and run.state in FAILING]
+    due = max((due for due in dues if due <= now), default=min(by_hand or dues, default=now))
+    return Named(text="its last due", windows=(Window.at(due),), near=due)
 
 
 async def _due_in(registry: Registry, job_id: str, window: Window) -> Sequence[Run]:
@@ -89,12 +96,12 @@ async def _runs(registry: Registry, only: RunFilter) -> Sequence[Run]:
 
 
 async def _active(registry: Registry, run: Run) -> list[Run]:
-    """The runs of its job that were active when it was due."""
+    """The runs of its job that were active when it was due, or waited then."""
     found = await registry.runs(MOST, run.id, RunFilter(job_id=run.job_id))
     return [
         other
         for other in found
-        if other.started is not None and other.started <= run.due and (other.ended is None or other.ended > run.due)
+        if other.state not in NEVER_RAN and other.due <= run.due and (other.ended is None or other.ended > run.due)
     ]
 
 
@@ -119,13 +126,14 @@ def _with_dues(record: Record, job: Job, wanted: Callable[[], None]) -> Record:
     wanted()
     schedule, asked = job.schedule, record.named
     begin, end = (asked.windows[0].begin, asked.windows[-1].end) if asked.windows else (asked.near, asked.near)
-    dues = [schedule.next_after(max(window.begin - TICK, job.created)) for window in asked.windows]
+    since = job.created + TICK  # at the first instant that there is, none is before
+    dues = [schedule.next_after(max(window.begin, since) - TICK) for window in asked.windows]
     within = zip(asked.windows, dues, strict=True)
     expected = next((due for window, due in within if due is not None and window.holds(due)), None)
     wanted()
     before = next(iter(schedule.newest(job.created, begin - TICK, 1)), None) if job.created < begin else None
     wanted()
-    after = schedule.next_after(max(end - TICK, job.created))
+    after = schedule.next_after(max(end, since) - TICK)
     note = None
     if isinstance(schedule.trigger, Cron) and not schedule.jitter:
         for due in (before, expected, after):

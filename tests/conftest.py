@@ -2,16 +2,25 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import settings
 
 from tests.servers import Server, started
 
 HERE = Path(__file__).parent
+LONG = "JOBSCHED_TESTS_LONG"  # set by `.ci/long`
 KINDS = ("unit", "store", "process", "system", "cli", "browser")
+# Files that take more than a minute, those that take longest first.
+LONG_FILES = (
+    "test_schemathesis.py", "test_state_machine.py", "test_same_answers.py", "test_page.py", "test_overdue.py",
+    "test_upgrade.py", "test_run_plans.py", "test_wrong_clock.py", "test_clients.py", "test_isolation.py",
+    "test_failover.py", "test_refusals.py",
+)  # fmt: skip
 
 # A shared machine may stall for any time: an example that is slow is no failure. Derandomized: the same commit
 # gives the same answer; HYPOTHESIS_PROFILE=search looks further, and `fast`, which `./test.sh fast` takes, less far.
@@ -21,12 +30,20 @@ settings.register_profile("search", deadline=None, print_blob=True, max_examples
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "jobsched"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The folder is the kind: `-m unit` selects tests/unit."""
+_PLACES = {name: place for place, name in enumerate(LONG_FILES)}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The folder is the kind: `-m unit` selects tests/unit. What is marked `long` is for `.ci/long`."""
+    if LONG not in os.environ and (left := [item for item in items if item.get_closest_marker("long")]):
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
     for item in items:
         kind = item.path.relative_to(HERE).parts[0]
         if kind in KINDS:
             item.add_marker(kind)
+    # `test.sh` runs some files at a time, and one that began last would be alone in the end.
+    items.sort(key=lambda item: _PLACES.get(item.path.name, len(_PLACES)))
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +59,22 @@ def running() -> Iterator[Callable[[str], Server]]:
     yield get
     for server in servers.values():
         server.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_executor_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An executor outlives the daemon that started it, but no test."""
+    yield
+    ours = str(tmp_path_factory.getbasetemp()) + os.sep  # `pytest-1` is another's where this is `pytest-11`
+
+    def left() -> list[list[str]]:
+        found = [each.info["cmdline"] or [] for each in psutil.process_iter(["cmdline"])]
+        return [words for words in found if "jobsched.executor" in words and any(ours in word for word in words)]
+
+    end = time.monotonic() + 30
+    while found := left():
+        assert time.monotonic() < end, found
+        time.sleep(0.05)
 
 
 @pytest.fixture

@@ -93,6 +93,14 @@ class Client:
         except (NotThere, NotAllowed):
             return None
 
+    def trouble(self) -> str | None:
+        """What keeps the daemon from its work; None: nothing does."""
+        try:
+            self.get("/health/ready", lookup=True)
+        except CommandError as why:
+            return str(why)
+        return None
+
     def pages(
         self, path: str, query: Query | None = None, *, most: int | None = None, lookup: bool = False, page: int = PAGE
     ) -> Iterator[Json]:

@@ -15,7 +15,8 @@ SPANS: Final = ("timeout", "misfire_grace", "retry_delay", "jitter", "max_late",
 NUMBERS: Final = ("retries", "max_runs")
 INSTANTS: Final = ("start", "end", "at")
 TEXTS: Final = (
-    "name", "task", "cron", "timezone", "overlap", "catch_up", "placement", "description", "owner", "runbook",
+    "name", "task", "cron", "timezone", "overlap", "catch_up", "placement", "on_isolation", "description", "owner",
+    "runbook",
 )  # fmt: skip
 MAPS: Final = ("parameters", "labels", "require", "notify")
 OTHERS: Final = {"every": "interval", "zone": "timezone", "interval": "interval"}

@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from ..model.printable import many
 from .client import Client, Json, one
 from .errors import CommandError, NotThere, Usage
 from .session import Session
@@ -137,8 +138,8 @@ def _begun(client: Client, ref: str) -> Json | None:
 def _of_job(client: Client, found: Json, back: int) -> Json:
     its = list(client.pages(one("jobs", str(found["id"]), "runs"), most=back + 1, lookup=True))
     if len(its) <= back:
-        many = "has not run yet" if not its else f"has {len(its)} runs that are kept, and no {back} before its last"
-        raise NotThere(f"{found['name']} {many}")
+        told = "has not run yet" if not its else f"has {many(len(its), 'kept run')}, and no {back} before its last"
+        raise NotThere(f"{found['name']} {told}")
     return its[back]
 
 

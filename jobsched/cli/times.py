@@ -14,6 +14,7 @@ from .errors import Usage
 
 EXAMPLES: Final = "05:00, 2h30m, 2026-12-01 or 2026-12-01T05:00"
 SPANS: Final = "90s, 5m, 1h30m, 2d or 1w"
+TENTH: Final = 0.1  # seconds
 
 
 def now() -> datetime:
@@ -30,8 +31,16 @@ def span(text: str) -> float:
 
 
 def spoken(seconds: float) -> str:
-    """A span, in its two largest units; to the tenth where it is short, for columns."""
-    return f"-{spoken(-seconds)}" if seconds < 0 else times.spoken(seconds, "{:.1f} s".format)
+    """A span, in its two largest units; where it is short to the tenth, for columns, or in milliseconds."""
+    return f"-{spoken(-seconds)}" if seconds < 0 else times.spoken(seconds, _short)
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if 0 < seconds < TENTH / 2 else _tenths(seconds)
+
+
+def _tenths(seconds: float) -> str:
+    return f"{seconds:.1f} s"
 
 
 def whole(seconds: float) -> str:
@@ -75,7 +84,8 @@ class Times:
         if found is None:
             return empty
         seconds = (found - now()).total_seconds()
-        return f"in {spoken(seconds)}" if seconds >= 0 else f"{spoken(-seconds)} ago"
+        far = times.spoken(abs(seconds), _tenths)
+        return f"in {far}" if seconds >= 0 else f"{far} ago"
 
     def ahead(self, text: str) -> str:
         """The instant that a person means who says until when: a time of day is the next such time, 2h is from now."""

@@ -14,15 +14,26 @@ from .session import Session
 from .times import spoken, whole
 
 BAD: Final = ("failed", "timed_out", "lost", "missed")
+JUDGED: Final = ("succeeded", *BAD)
 ACTIVE: Final = ("waiting", "running", "stopping")
 SIGNALS: Final = {"SIGHUP": 1, "SIGINT": 2, "SIGQUIT": 3, "SIGABRT": 6, "SIGKILL": 9, "SIGSEGV": 11, "SIGTERM": 15}
 
 
 def needs(job: Json) -> bool:
     """Whether somebody has to look at a job."""
+    judged = last_judged(job)
+    return bool(job.get("overdue") or (judged and judged["state"] in BAD))
+
+
+def may_need(job: Json) -> bool:
+    """Whether a job needs somebody, as far as its last runs tell: those that are shown may all count for nothing."""
+    return needs(job) or (bool(job.get("recent")) and last_judged(job) is None)
+
+
+def last_judged(job: Json) -> Json | None:
+    """The newest run of a job that counts: what was skipped or cancelled, somebody wanted so."""
     last = job.get("last_run")
-    ended = next(iter(job.get("recent") or ()), last)
-    return bool(job.get("overdue") or (ended and ended["state"] in BAD))
+    return next((run for run in job.get("recent") or [last] if run and run["state"] in JUDGED), None)
 
 
 def state(job: Json) -> str:

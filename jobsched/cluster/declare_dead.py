@@ -38,7 +38,7 @@ class DeclareDead:
         ended: list[Run] = []
 
         async def give(runs: list[Run]) -> None:
-            ended.extend(await self._declare_dead([], [], reason, local, [run.id for run in runs]))
+            ended.extend(await self._declare_dead(known, [], reason, local, [run.id for run in runs]))
 
         async def refused(run: Run, why: Failure) -> None:
             try:

@@ -30,9 +30,8 @@ from ..model.node import MEMBERSHIP, MembershipEvent, Node, Standing, differs, t
 from ..model.outage import AGAIN, Outage
 from ..store.contract.store import Store
 from .declare_dead import DeclareDead
-from .farewell import told
 from .lease_term import EVERY, LeaseTerm, Sightings
-from .life import Life
+from .life import Life, told
 
 WATCH = 0.25  # seconds between looks at how long ago the last one was
 EACH = 5  # heartbeats between looks for runs that no node has
@@ -80,6 +79,7 @@ class Membership(Service):
         self._term = LeaseTerm()
         self._beats = 0
         self._runs_go_on = False
+        self._was: list[str] = []  # the ids under which this node was one before, and left what is not dealt with
         self._tries = 0  # to enter
         self._sightings = Sightings()
         self.standing: Standing = MEMBERSHIP.begins["start"]
@@ -131,7 +131,9 @@ class Membership(Service):
     async def declare_dead(self, known: Sequence[str], silent: Sequence[str] = (), reason: str | None = None) -> None:
         """Record what dead nodes left as lost, and these as dead."""
         reason = reason or GONE.format(self.lease.total_seconds())
+        known = [*known, *self._was]
         lost = await self._declare_dead.declare_dead(known, silent, reason, now(self._clock))
+        self._was = [each for each in self._was if each not in known]
         for run in lost:
             self.log.warn("run {run} of {job}: {state}, {reason}",
                           run=run.id, job=run.job_name, state=run.state, reason=run.reason)  # fmt: skip
@@ -213,6 +215,7 @@ class Membership(Service):
         known, gone = ([], self._previous) if first else ([old.id], None)
         entry = await self._store.nodes.join(attrs.evolve(fresh, since=now(self._clock)), known, gone)
         self._clock.observe(entry.now, asked_at)
+        await self._life.regain(fresh.id)
         self._life.keep_id(fresh.id)
         self.node = attrs.evolve(fresh, since=entry.now, seen=entry.now, lease=entry.lease)
         self.alive = (self.node,)
@@ -224,7 +227,8 @@ class Membership(Service):
         else:
             self._events.server_may_differ()
             self.log.warn("node {node} is back under a new id, {id}", node=self.node.name, id=self.node.id)
-            await self.declare_dead(known, reason=OURS.format(patience))
+            self._was += known
+            await self.declare_dead([], reason=OURS.format(patience))
         await self._beat()
 
     async def _beat(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import inspect
 import re
 import sys
@@ -11,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any, Literal, get_args
+from uuid import uuid4
 
 import attrs
 
-from jobsched import files
 from jobsched.config import faults, source
 from jobsched.config.confinement import FREE, Confinement, Confinements, hindrances
 from jobsched.model.errors import BadCatalog
@@ -26,7 +25,7 @@ from jobsched.watchdog import is_marked, seconds_of
 SUCCESS = ("success_codes", "expect_output", "forbid_output")
 APART = ("user", "limits", "new_privileges", "leftovers")  # only for tasks in a process of their own
 # options read here; all others go to the task's `__init__`
-RESERVED = ("file", "class", "parameters", *SUCCESS, *APART)
+RESERVED = ("file", "class", "parameters", *SUCCESS, *APART, "fresh")
 SPAWNED = ("command", "process")  # the kinds that are run outside of the daemon
 YES_OR_NO = {"yes": True, "no": False, "": None}
 
@@ -50,6 +49,8 @@ class Task:
     confinement: Confinement = FREE
     leftovers: Leftovers | None = None  # for processes that its scripts leave behind; None: see docs/runs.rst
     success: Success = PLAIN  # what of its runs counts as one
+    fresh: bool = False  # each run of a Python task loads its file anew
+    load: str = attrs.field(default="", eq=False)  # which load of the catalog it comes from
     problem: str | None = None  # why it cannot be started, as found when the catalog was read
 
 
@@ -79,14 +80,14 @@ def load(conf_path: Path, tasks_dir: Path, run_as: str | None = None) -> Catalog
 
     Raises BadCatalog, in one line; then no module that was loaded stays behind.
     """
-    parser = _read(conf_path)
+    parser = faults.sections(conf_path)
     if not tasks_dir.is_dir():
         raise BadCatalog(f"{tasks_dir}: no such folder of tasks")
     modules: dict[Path, ModuleType] = {}
-    tried = Confinements(run_as)
+    tried, loading = Confinements(run_as), uuid4().hex
     try:
         tasks = {
-            name: _Section(conf_path, tasks_dir, name, parser[name], modules, tried).task()
+            name: _Section(conf_path, tasks_dir, name, parser[name], modules, tried, loading).task()
             for name in parser.sections()
         }
     except BaseException:
@@ -111,20 +112,6 @@ def _forget(modules: list[ModuleType]) -> None:
         sys.modules.pop(module.__name__, None)
 
 
-def _read(path: Path) -> configparser.ConfigParser:
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.optionxform = str  # type: ignore[method-assign, assignment]  # option names keep their case
-    try:
-        parser.read_string(files.plain(path).decode("utf-8-sig"), source=str(path))
-    except OSError as error:
-        raise BadCatalog(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise BadCatalog(f"{path}: not UTF-8 at byte {error.start}") from error
-    except configparser.Error as error:
-        raise BadCatalog(f"{path}:{faults.mistake(error)}") from error
-    return parser
-
-
 def _asks_for_parameters(made_from: type) -> bool:
     """Whether a class asks for the names that a job may set, by an argument called `parameters`."""
     try:
@@ -143,6 +130,7 @@ class _Section:
     options: Mapping[str, str]
     modules: dict[Path, ModuleType]  # a file is loaded once, however many sections name it
     confinements: Confinements
+    load: str
 
     def task(self) -> Task:
         if self.name != self.name.strip():
@@ -169,6 +157,8 @@ class _Section:
             confinement=self._confinement(kind),
             leftovers=self._leftovers(),
             success=self._success(kind),
+            fresh=self._fresh(kind),
+            load=self.load,
         )
 
     def _file(self) -> Path:
@@ -251,9 +241,7 @@ class _Section:
             limits = resource_limits(self._given("limits"))
         except ValueError as error:
             raise self._bad("limits", str(error)) from error
-        new_privileges = self._given("new_privileges")
-        if new_privileges not in YES_OR_NO:
-            raise self._bad("new_privileges", f"must be yes or no, not {new_privileges!r}")
+        new_privileges = self._yes_or_no("new_privileges")
         user = self._given("user") or None
         default = self.confinements.run_as if kind in SPAWNED else None
         try:
@@ -261,9 +249,21 @@ class _Section:
         except ValueError as error:
             raise self._bad("user" if user else "RUN_AS", str(error)) from error
         try:
-            return self.confinements.get(user or default, limits, YES_OR_NO[new_privileges])
+            return self.confinements.get(user or default, limits, new_privileges)
         except ValueError as error:
             raise self._bad("limits", str(error)) from error
+
+    def _fresh(self, kind: str) -> bool:
+        fresh = self._yes_or_no("fresh")
+        if fresh is not None and kind != "process":
+            raise self._bad("fresh", "is for Python tasks in a process of their own, which have @watchdog()")
+        return fresh or False
+
+    def _yes_or_no(self, option: str) -> bool | None:
+        text = self._given(option)
+        if text not in YES_OR_NO:
+            raise self._bad(option, f"must be yes or no, not {text!r}")
+        return YES_OR_NO[text]
 
     def _leftovers(self) -> Leftovers | None:
         text: Any = self._given("leftovers") or None

@@ -38,6 +38,11 @@ class Confinement:
     environment: Mapping[str, str] = MappingProxyType({})
 
     @property
+    def is_free(self) -> bool:
+        """Whether nothing holds for a run that does not hold for the daemon."""
+        return not self.chain and self.owner is None and self.resource_limits == ResourceLimits()
+
+    @property
     def launchers(self) -> tuple[str, ...]:
         """The names of the programs in front."""
         return tuple(Path(word).name for word in self.chain if word.startswith("/"))

@@ -10,8 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import unquote
 
+from jobsched import files
+from jobsched.model.errors import BadCatalog
 
-def mistake(error: configparser.Error) -> str:
+
+def _mistake(error: configparser.Error) -> str:
     """The line number and what is wrong; the text is to follow the name of the file and a colon."""
     match error:
         case configparser.DuplicateSectionError():
@@ -24,6 +27,21 @@ def mistake(error: configparser.Error) -> str:
             text = repr(text) if sys.version_info >= (3, 13) else text  # before, it is quoted already
             return f"{line}: neither a [section] nor 'option = value': {text}"
     return f" {' '.join(str(error).split())}"
+
+
+def sections(path: Path) -> configparser.ConfigParser:
+    """The sections of a catalog. Raises BadCatalog, in one line."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.optionxform = str  # type: ignore[method-assign, assignment]  # option names keep their case
+    try:
+        parser.read_string(files.plain(path).decode("utf-8-sig"), source=str(path))
+    except OSError as error:
+        raise BadCatalog(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadCatalog(f"{path}: not UTF-8 at byte {error.start}") from error
+    except configparser.Error as error:
+        raise BadCatalog(f"{path}:{_mistake(error)}") from error
+    return parser
 
 
 def exposed(path: Path, secrets: Mapping[str, Iterable[str | None]]) -> Iterator[str]:

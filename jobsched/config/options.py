@@ -43,6 +43,11 @@ def _rule(words: str, holds: Callable[[object], bool], secret: bool = False) -> 
     return check
 
 
+def _or_none(words: str, holds: Callable[[object], bool], secret: bool = False) -> Callable[[object], None]:
+    """The check of a value that may be None too."""
+    return _rule(f"{words}, or None", lambda value: value is None or holds(value), secret)
+
+
 def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LONGEST
 
@@ -106,9 +111,7 @@ def _is_address(value: object) -> bool:
 SECONDS = _rule("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
 DAYS = _rule("a number of days above 0, at most 36525", lambda value: _is_number(value) and 0 < value <= 36_525)
 SECONDS_OR_0 = _rule("a number of seconds, 0 or more", lambda value: _is_number(value) and value >= 0)
-SECONDS_OR_NONE = _rule(
-    "a number of seconds above 0, or None", lambda value: value is None or (_is_number(value) and value > 0)
-)
+SECONDS_OR_NONE = _or_none("a number of seconds above 0", lambda value: _is_number(value) and value > 0)
 LEASE = _rule(
     f"a number of seconds, {leases.SHORTEST.total_seconds():g} to {leases.LONGEST.total_seconds():g}",
     lambda value: _is_number(value) and leases.SHORTEST <= timedelta(seconds=value) <= leases.LONGEST,
@@ -117,37 +120,17 @@ URL = _rule("the URL of a database on disk or on a server, such as 'sqlite:///jo
 ZONE = _rule("the IANA name of a time zone, such as 'Europe/Berlin'", _is_zone)
 NAME = _rule("a name: 1 to 200 printable characters", _is_name)
 TAGS = _rule(f"a dict of text to text: {TAGS_RULE}", are_tags)
-USER_OR_NONE = _rule(
-    "the name of a user of this machine, where root starts the daemon, or None",
-    lambda value: value is None or _is_user(value),
-)
+USER_OR_NONE = _or_none("the name of a user of this machine, where root starts the daemon", _is_user)
 NAMES = _rule("a list of names", _are_names)
 LABELS = _rule("a list of names of labels that differ in letters and digits, such as ['team']", labels.are_shown)
-HOSTS_OR_NONE = _rule(
-    "a list of host names and addresses, such as ['jobs.example'], or None",
-    lambda value: value is None or _are_hosts(value),
-)
-TOKEN_OR_NONE = _rule(
-    "32 to 200 characters of ASCII without blanks, or None", lambda value: value is None or _is_token(value), True
-)
-ADDRESS_OR_NONE = _rule(
-    "an address such as 'http://alpha.example:58631', with neither user nor query, or None",
-    lambda value: value is None or _is_address(value),
-)
-
-RECEIVER_OR_NONE = _rule(f"{receiver.RULE}, or None", lambda value: value is None or receiver.is_receiver(value), True)
-SECRETS_OR_NONE = _rule(
-    f"{receiver.RULE_OF_SECRETS}, a list of such texts, or None",
-    lambda value: value is None or receiver.are_secrets(value),
-    True,
-)
-MAIL_OR_NONE = _rule(
-    f"{receiver.RULE_OF_MAIL}, or None", lambda value: value is None or receiver.is_mail_server(value), secret=True
-)
-RECEIVERS_OR_NONE = _rule(
-    "a list of hosts such as ['hooks.example', '*.example:8443'], or None",
-    lambda value: value is None or receiver.are_patterns(value),
-)
+HOSTS_OR_NONE = _or_none("a list of host names and addresses, such as ['jobs.example']", _are_hosts)
+TOKEN_OR_NONE = _or_none("32 to 200 characters of ASCII without blanks", _is_token, True)
+ADDRESS_OR_NONE = _or_none("an address such as 'http://alpha.example:58631', with neither user nor query", _is_address)
+RECEIVER_OR_NONE = _or_none(receiver.RULE, receiver.is_receiver, True)
+SECRETS_OR_NONE = _or_none(f"{receiver.RULE_OF_SECRETS}, a list of such texts", receiver.are_secrets, True)
+MAIL_OR_NONE = _or_none(receiver.RULE_OF_MAIL, receiver.is_mail_server, True)
+RECEIVERS_OR_NONE = _or_none("a list of hosts such as ['hooks.example', '*.example:8443']", receiver.are_patterns)
+EXECUTORS = _or_none("a whole number, 0 to 64", lambda value: type(value) is int and 0 <= value <= 64)
 YES_OR_NO = _rule("True or False", lambda value: isinstance(value, bool))
 
 
@@ -175,7 +158,7 @@ class Config:
     allowed_hosts: Sequence[str] | None = _option("ALLOWED_HOSTS", HOSTS_OR_NONE, None)  # None: where it listens
     max_connections: int = _option("MAX_CONNECTIONS", _whole(1), 256)
     max_followers: int = _option("MAX_FOLLOWERS", _whole(1), 64)
-    executors: int = _option("EXECUTORS", _whole(0, 64), 0)  # 0: the daemon itself starts scripts
+    executors: int | None = _option("EXECUTORS", EXECUTORS, None)  # 0: the daemon itself starts scripts
     on_stop: str = _option("ON_STOP", _one_of("end", "leave"), "end")  # leave: to executors
     handover: float = _option("HANDOVER", LEASE, 300)  # seconds that others wait for the daemon after this one
     umask: int = _option("UMASK", _whole(0, 0o777, "a number such as 0o022, at most 0o777"), 0o022)
@@ -219,15 +202,16 @@ class Config:
 FIELDS = {field.metadata["name"]: field for field in attrs.fields(Config) if field.metadata}
 
 
-def load(conf_dir: Path, state_dir: Path) -> Config:
-    """Read `jobsched.cfg` in `conf_dir`; a relative SQLite path starts at `state_dir`. Raises BadConfig, one line."""
+def load(conf_dir: Path, state_dir: Path, on_stop: str = "end") -> Config:
+    """Read `jobsched.cfg` in `conf_dir`; a relative SQLite path starts at `state_dir`. `on_stop` is for a file without
+    it. Raises BadConfig, one line."""
     path = conf_dir / "jobsched.cfg"
     options = _execute(path)
     sched = options.pop("SCHED_CONFIG", {})
     if not isinstance(sched, dict):
         raise BadConfig(f"{path}: SCHED_CONFIG: must be a dict, not a {type(sched).__name__}")  # it may hold a password
     ours, warnings = legacy.translate(sched)
-    values: dict[str, Any] = {"warnings": tuple(warnings)}
+    values: dict[str, Any] = {"warnings": tuple(warnings), "on_stop": on_stop}
     for name, value in options.items():
         values |= _checked(path, name, name if name in FIELDS else None, value)
     for key, value in ours.items():
@@ -242,8 +226,8 @@ def load(conf_dir: Path, state_dir: Path) -> Config:
 
 def _idle(config: Config) -> list[str]:
     """Options that say nothing beside others."""
-    said = "ON_STOP is 'leave', but EXECUTORS is 0, so a stop ends all runs"
-    return [said] if config.on_stop == "leave" and not config.executors else []
+    idle = config.on_stop == "leave" and config.executors == 0
+    return ["ON_STOP is 'leave', but EXECUTORS is 0, so a stop ends all runs"] if idle else []
 
 
 def _secrets(config: Config) -> dict[str, Iterable[str | None]]:

@@ -13,15 +13,24 @@ SAVE = "its #! line ends with a carriage return (CRLF); save it with LF at the e
 
 def fault(path: str) -> str | None:
     """Why this file cannot be started, in words; None: nothing wrong can be seen."""
-    if not os.path.exists(path):
-        return "no such program"
-    if not os.path.isfile(path) or not os.access(path, os.X_OK):
-        return "it is not executable"
+    if (why := unusable(path)) is not None:
+        return why
     line = first_line(path)
     words = [word for word in BLANKS.split(line[2:].strip(b" \t"), maxsplit=1) if word]
     if not words or os.access(words[0], os.X_OK):
         return SAVE if _asks_env_in_vain(words) else None
     return SAVE if words[0].endswith(b"\r") else "the interpreter of its #! line is missing"
+
+
+def unusable(path: str) -> str | None:
+    """Why there is nothing that could be started at all; None: there is."""
+    if not os.path.exists(path):
+        if os.path.islink(path):
+            return f"it is a link to {os.path.realpath(path)}, which is not there"
+        return "no such program"
+    if not os.path.isfile(path):
+        return "it is a folder" if os.path.isdir(path) else "it is no plain file"
+    return None if os.access(path, os.X_OK) else "it is not executable"
 
 
 def carriage_return(path: str) -> str:
@@ -31,17 +40,26 @@ def carriage_return(path: str) -> str:
 
 def first_line(path: str) -> bytes:
     """The #! line of a script, without its end; b"": it has none, or cannot be read."""
+    text = _begin(path)
+    return text.partition(b"\n")[0] if text.startswith(b"#!") else b""
+
+
+def is_binary(path: str) -> bool:
+    """Whether a file without a #! line is no text either: a shell would take its bytes for commands."""
+    return b"\0" in _begin(path).partition(b"\n")[0]
+
+
+def _begin(path: str) -> bytes:
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return b""
     try:
-        text = os.read(file, LONGEST) if stat.S_ISREG(os.fstat(file).st_mode) else b""
+        return os.read(file, LONGEST) if stat.S_ISREG(os.fstat(file).st_mode) else b""
     except OSError:
         return b""
     finally:
         os.close(file)
-    return text.partition(b"\n")[0] if text.startswith(b"#!") else b""
 
 
 def _asks_env_in_vain(words: list[bytes]) -> bool:

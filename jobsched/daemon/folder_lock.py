@@ -8,9 +8,10 @@ from pathlib import Path
 
 from .. import files
 from ..model.errors import BadStore
+from ..runner import keeper
 from ..store.opening import file_of
 
-LOCK = "jobsched.lock"  # in the folder; its holder's process id stands in it, once that has begun
+LOCK = keeper.LOCK
 
 
 class FolderLock:
@@ -21,14 +22,16 @@ class FolderLock:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(self._descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+            holder = os.read(self._descriptor, keeper.SHORT).decode("ascii", "replace").strip() or "unknown"
             os.close(self._descriptor)
             remedy = "store" if name else "--state-dir"
             raise BadStore(
                 f"{folder / name} is in use by another jobsched (pid {holder}); "
                 f"stop that one, or give this one its own {remedy}"
             ) from None
-        os.ftruncate(self._descriptor, 0)  # the process id of the holder before may be a stranger's by now
+        text = os.read(self._descriptor, keeper.SHORT).strip()
+        self.before = int(text) if text.isdigit() else None  # the process id of the holder before; a stranger's by now?
+        os.ftruncate(self._descriptor, 0)
 
     def sign(self) -> None:
         """Write our pid into the lock file: the error message of a second daemon shows it."""
@@ -41,5 +44,7 @@ def locks(state_dir: Path, url: str) -> list[FolderLock]:
     held = [FolderLock(state_dir)]
     file = file_of(url)
     if file is not None and file.parent.resolve() != state_dir.resolve():
+        if not file.parent.is_dir():
+            raise BadStore(f"store: {file}: there is no folder {file.parent}")
         held.append(FolderLock(file.parent, file.name))
     return held

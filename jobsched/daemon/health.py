@@ -62,6 +62,7 @@ class Health:
         files: Files,
         connections: Callable[[], int],
         hold: Callable[[], Deferred[Hold | None]],
+        executors: Callable[[], str] = str,
         elapsed: Callable[[], float] = elapsed,
     ) -> None:
         self._clock = clock
@@ -71,6 +72,7 @@ class Health:
         self._peers = peers
         self._files = files
         self._connections = connections
+        self._executors = executors  # what is wrong with them
         self._elapsed = elapsed
         self._begun = elapsed()
         self._store: CachedProbe[None] = CachedProbe(
@@ -83,15 +85,17 @@ class Health:
             clock, lambda: self._ask_infos(store), fresh=COUNTED, patience=PATIENCE, elapsed=elapsed
         )
         self._hold: CachedProbe[Hold | None] = CachedProbe(clock, hold, fresh=KNOWN, patience=PATIENCE, elapsed=elapsed)
-        self._unstored: float | None = None  # elapsed time of the last change that the store refused
+        self._unstored: tuple[float, str] | None = (
+            None  # elapsed time of the last change that the store refused, and why
+        )
         self._page = b""
         self._written: float | None = None
         self._writing = DeferredLock()
 
-    def store_asked(self, writes: bool, seconds: float, fault: str | None) -> None:
+    def store_asked(self, writes: bool, seconds: float, fault: str | None, why: str) -> None:
         """Note a request to the store; from any thread. On a full disk a store answers queries but takes no change."""
         if writes and fault == "unavailable":
-            self._unstored = self._elapsed()
+            self._unstored = self._elapsed(), why
         self._metrics.asked(writes, seconds, fault)
 
     async def health_problems(self) -> list[HealthProblem]:
@@ -99,17 +103,22 @@ class Health:
         await self._store.look()
         return list(self._found())
 
+    @property
+    def known_problem(self) -> str | None:
+        """The same for whom the store has answered: other nodes read it there, and callers. None: there is none."""
+        return "; ".join(map(str, self._found(of_store=False))) or None
+
     async def held(self) -> str | None:
         """What keeps jobs from being run on purpose, as far as it was seen last; None: nothing does."""
         await self._hold.look()
         return None if self._hold.answer is None else self._hold.answer.words
 
-    def _found(self) -> Iterator[HealthProblem]:
-        trouble, age = self._store.trouble, self._scheduler.sweeps.age
+    def _found(self, *, of_store: bool = True) -> Iterator[HealthProblem]:
+        trouble, age = self._store.trouble if of_store else None, self._scheduler.sweeps.age
         if trouble is not None:
             yield HealthProblem(NO_STORE, trouble)
-        elif (unstored := self._unstored) is not None and (ago := self._elapsed() - unstored) < UNSTORED:
-            yield HealthProblem(f"the store refused a change {ago:.0f} s ago")
+        elif (unstored := self._unstored) is not None and (ago := self._elapsed() - unstored[0]) < UNSTORED:
+            yield HealthProblem(f"the store refused a change {ago:.0f} s ago", unstored[1])
         if not self._peers.holds():
             yield HealthProblem(NO_LEASE)
         if not self._scheduler.running:
@@ -118,6 +127,8 @@ class Health:
             yield HealthProblem(NO_SWEEP)
         elif age > SWEPT:
             yield HealthProblem(f"what is due soon was looked at {age:.0f} s ago")
+        if words := self._executors():
+            yield HealthProblem(words)
         if not self._files.catalog_holder.catalog.names():
             yield HealthProblem(NO_TASKS)
 

@@ -9,14 +9,11 @@ import logging
 import logging.config
 import os
 import re
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from logging.handlers import QueueHandler
 from pathlib import Path
-from queue import Full, Queue
+from queue import Queue
 from select import select
 
 import attrs
@@ -27,6 +24,7 @@ from zope.interface import implementer
 from ..clock import elapsed
 from ..model.errors import BadConfig
 from ..model.printable import shown
+from .log_worker import LogWorker, PatientQueueHandler, Room, unsaid
 
 MOST = 20_000  # records that wait for a slow handler
 STUCK = 10.0  # seconds that the end waits for a handler that takes nothing
@@ -71,11 +69,20 @@ class ToLogging:
         level = LEVELS.get(event.get("log_level", LogLevel.info), logging.INFO)
         if not logger.isEnabledFor(level):
             return
-        text = formatEvent(event)
+        text = _words(event)
         failure = event.get("log_failure")
         if failure is not None:
             text = f"{text}\n{failure.getTraceback()}" if text else failure.getTraceback()
-        logger.log(level, "%s", text)
+        logger.handle(logger.makeRecord(logger.name, level, "", 0, text, (), None))  # nobody asks for the line of code
+
+
+def _words(event: LogEvent) -> str:
+    """As `formatEvent`, which looks at each name for a call: in a tenth of its time where there is none."""
+    words = event.get("log_format")
+    if isinstance(words, str) and "(" not in words and "log_flattened" not in event:
+        with suppress(Exception):  # then Twisted says what is wrong with it
+            return words.format_map(event)
+    return formatEvent(event)
 
 
 def _handlers() -> Iterator[logging.Handler]:
@@ -124,80 +131,6 @@ class JsonFormatter(logging.Formatter):
             line["exception"] = self.formatException(record.exc_info)
         # In ASCII; and not every reader takes half of a surrogate pair.
         return json.dumps({name: HALF.sub(lambda half: ascii(half[0])[1:-1], text) for name, text in line.items()})
-
-
-Room = Queue[logging.LogRecord | None]  # None: no more will come
-
-_thread = threading.local()
-
-
-class PatientQueueHandler(QueueHandler):
-    """Never waits in the main thread, which is the reactor's, nor in one that empties a queue; others wait for room."""
-
-    def __init__(self, room: Room) -> None:
-        super().__init__(room)
-        self._room = room
-        self.dropped = 0
-
-    def createLock(self) -> None:
-        """The queue has its own; with one here, a thread that waits for room would keep the reactor waiting too."""
-        self.lock = None
-
-    def handle(self, record: logging.LogRecord) -> bool:
-        """Python 3.13 and later would ask for the lock."""
-        kept = self.filter(record)
-        if kept:
-            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
-        return bool(kept)
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        if threading.current_thread() is not threading.main_thread() and not hasattr(_thread, "log_worker"):
-            self._room.put(record)
-            return
-        try:
-            self._room.put_nowait(record)
-        except Full:
-            self.dropped += 1
-
-
-class LogWorker:
-    """Empties a queue into handlers. What one of them itself may log meanwhile must not wait for room in a queue."""
-
-    def __init__(self, room: Room, handlers: list[logging.Handler]) -> None:
-        self._room = room
-        self._handlers = handlers
-        self._thread: threading.Thread
-
-    def start(self) -> None:
-        """Begin."""
-        self._thread = threading.Thread(target=self._tell, name="log", daemon=True)
-        self._thread.start()
-
-    def end(self, seconds: float) -> None:
-        """Queue the end: no record follows. Records that were logged before are written first."""
-        with suppress(Full):
-            self._room.put(None, timeout=max(seconds, 0))
-
-    def ended(self, seconds: float) -> bool:
-        """Wait up to that time; whether all records are written."""
-        self._thread.join(seconds)
-        return not self._thread.is_alive()
-
-    def _tell(self) -> None:
-        _thread.log_worker = self
-        while (record := self._room.get()) is not None:
-            for handler in self._handlers:
-                if record.levelno >= handler.level:
-                    try:
-                        handler.handle(record)
-                    except Exception:  # of one that does not even call its own handleError
-                        unsaid(record)
-
-
-def unsaid(_record: logging.LogRecord) -> None:
-    """A handler failed, on a full disk perhaps. That goes to the real stderr: the log would only fail again."""
-    with suppress(OSError, ValueError, AttributeError):
-        sys.__stderr__.write(f"jobsched: a log line could not be written: {shown(str(sys.exc_info()[1]))}\n")  # type: ignore[union-attr]  # None: suppressed
 
 
 def last_words(text: str) -> None:

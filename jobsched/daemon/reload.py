@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,9 +15,13 @@ from ..config.tokens import Token, TokenHolder
 from ..events import Events
 from ..model.audit import Facts
 from ..model.caller import Caller
-from ..model.errors import BadCatalog
+from ..model.errors import BadCatalog, Busy, Unavailable
 
 SIGNAL = Caller(address="signal")
+MOST_GONE = 20  # tasks that are gone whose jobs are looked up
+NAMED = 3  # jobs of each
+
+JobsOf = Callable[[str], Awaitable[Sequence[str]]]  # the names of some jobs of a task, more than `NAMED` if there are
 
 
 class CatalogHolder:
@@ -25,14 +29,18 @@ class CatalogHolder:
 
     log = Logger()
 
-    def __init__(self, catalog: Catalog, load: Callable[[], Deferred[Catalog]], events: Events) -> None:
+    def __init__(
+        self, catalog: Catalog, load: Callable[[], Deferred[Catalog]], events: Events, jobs_of: JobsOf
+    ) -> None:
         self.catalog = catalog
         self.sound = True  # the files were, when they were read last
         self._load = load
         self._events = events
+        self._jobs_of = jobs_of
 
     async def reload(self) -> Catalog:
         """Read the files again. Raises BadCatalog; the old catalog is in force then."""
+        before = self.catalog.names()
         try:
             self.catalog = await self._load()
         except BadCatalog:
@@ -42,7 +50,22 @@ class CatalogHolder:
         self._events.catalog_changed()
         self.log.info("the catalog was read again: {tasks}", tasks=", ".join(self.catalog.names()) or "no tasks")
         self.say_problems()
+        gone = [task for task in before if task not in self.catalog.names()]
+        looked = Deferred.fromCoroutine(self._say_gone(gone))  # not waited for: the store may be away
+        looked.addErrback(lambda why: self.log.failure("the jobs of tasks that are gone could not be looked up", why))
         return self.catalog
+
+    async def _say_gone(self, tasks: Sequence[str]) -> None:
+        for task in tasks[:MOST_GONE]:
+            try:
+                jobs = await self._jobs_of(task)
+            except (Unavailable, Busy):  # whoever needs the store says so
+                return
+            if jobs:
+                names = ", ".join(jobs[:NAMED]) + (" and more" if len(jobs) > NAMED else "")
+                self.log.warn(
+                    "catalog.cfg has no task {task} any more, and jobs have it: {jobs}", task=task, jobs=names
+                )
 
     def say_problems(self) -> None:
         """What would keep tasks of the catalog in force from being started; the others are as good as ever."""

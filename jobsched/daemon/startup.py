@@ -26,6 +26,7 @@ from ..model.errors import Busy, Unavailable
 from ..model.printable import many
 from ..model.run import Run
 from ..reactor_types import Reactor
+from ..runner.keeper import folders_of
 from ..runner.runner import Runner
 from ..store.contract.store import Store
 from ..store.opening import make_url_safe
@@ -55,27 +56,39 @@ class OrderedServices(MultiService):
                 await maybeDeferred(service.stopService)
 
 
-LONGEST = 64 * 1024  # bytes of a file with ids
+NODE = "node"  # the file with ids in a state folder
+LONGEST = 64 * 1024  # bytes of it
+GARBAGE = (10_000, 1, 10)  # objects more than when it was looked for last: a page of jobs makes fewer, and leaves none
 AGAIN = 2.0  # seconds until the store is asked again for the runs that executors have
 
 
 class Predecessor:
     """The ids under which daemons of this state folder were nodes, and left what was not dealt with; kept in a file.
 
-    A copy of the folder on another host is of no use there: it would end the runs of a node that lives.
+    A copy of the folder is of no use where the daemon of the original lives, on another host perhaps: it would end the
+    runs of a node that lives. `before`: the process id that the lock of the folder had, which a copy has too.
     """
 
     log = Logger()
 
-    def __init__(self, state_dir: Path) -> None:
-        self._path = state_dir / "node"
+    def __init__(self, state_dir: Path, before: int | None = None) -> None:
+        self._path = state_dir / NODE
         self._host = socket.gethostname()
-        self.ids = self._read()
+        self.ids = self._read(state_dir)
         self._own = ""
+        self.original = self._original(before)
+        if self.original is not None:
+            self.ids = []
 
-    def _read(self) -> list[str]:
+    def _original(self, before: int | None) -> Path | None:
+        """The folder that this one is a copy of, if the daemon of that lives: it is a node under one of these ids."""
+        folders = [] if before in (None, os.getpid()) else folders_of(before)
+        found = (each for each in folders if not each.samefile(self._path.parent) and {*self._read(each)} & {*self.ids})
+        return next(found, None)
+
+    def _read(self, folder: Path) -> list[str]:
         try:
-            with files.reading(self._path.parent, self._path.name) as file:
+            with files.reading(folder, NODE) as file:
                 host, *ids = file.read(LONGEST).decode().split("\n")
             return [str(uuid.UUID(line)) for line in ids if line] if host == self._host else []
         except (OSError, ValueError):  # there was none, or it was cut off in the middle
@@ -145,6 +158,7 @@ class Startup(Service):
         super().startService()
         gc.collect()
         gc.freeze()  # what was imported and built stays; to walk it at every collection holds up everything
+        gc.set_threshold(*GARBAGE)
         gc.enable()  # see twisted/plugins
         os.umask(self._config.umask)
         for lock in self._held:
@@ -167,6 +181,9 @@ class Startup(Service):
         )  # fmt: skip
         for warning in self._config.warnings:
             self.log.warn("jobsched.cfg: {warning}", warning=warning)
+        if self._previous.original is not None:
+            words = "this state folder is a copy of {folder}, whose daemon lives: what that one runs is left alone"
+            self.log.warn(words, folder=str(self._previous.original))
         self._catalog_holder.say_problems()
 
     async def _begin(self) -> None:
@@ -178,7 +195,10 @@ class Startup(Service):
         try:
             await self._recover()
         except Exception:
-            self.log.failure("the runs of an earlier daemon could not be recorded; they stay as they are", Failure())
+            words = (
+                "the runs of an earlier daemon could not all be recorded; what executors have of them, and the store"
+            )
+            self.log.failure(f"{words} did not give, is ended, and the others stay as they are", Failure())
             if self.running:  # else what executors have is the next daemon's
                 self._runner.adopt([])
         if self.running:

@@ -1,4 +1,4 @@
-"""`python -m jobsched.executor STATE NAME OUTPUT_LIMIT [ALONE]`: executes runs until told to end or not needed."""
+"""`python -m jobsched.executor STATE NAME OUTPUT_LIMIT UMASK [ALONE]`: executes runs until it is not needed."""
 
 from __future__ import annotations
 

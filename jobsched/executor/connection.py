@@ -68,8 +68,10 @@ class Connection(StreamProtocol):
         elif not self._welcomed:
             raise BadFrames("it did not say who it is")
         else:
-            with self.log.failuresHandled("what an executor told could not be taken"):
+            try:
                 self._hand.heard(frame)
+            except Exception:  # the next frame is of another run
+                self.log.failure("what an executor told could not be taken")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._hand.lost(self)

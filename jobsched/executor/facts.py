@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, cast
+from typing import cast
 
 from ..clock import elapsed, wall_time
 from ..config.catalog import Leftovers
 from ..config.confinement import Confinement
 from ..model.redaction import Redaction, Secrets
+from ..model.rlimits import ResourceLimits
 from ..model.run import Sent
 from ..model.success import Pattern, Success
 from ..runner.deadline import Stop
@@ -20,11 +22,13 @@ from ..runner.outcome import Fate, ProcessExit
 from ..runner.output_file import Printed
 from ..runner.procfs import Stat
 from ..runner.scripts import Script
-from ..runner.session import Usage
+from ..runner.session import Environment, Usage
+from ..runner.warm import Loaded
 from ..task import Info
-from .frames import Ended, Left, Moment, Start, Why
+from .frames import Ended, Left, Moment, Start, Value, Why
 
 BOOT = Path("/proc/sys/kernel/random/boot_id")
+NAMES = sys.getfilesystemencoding(), sys.getfilesystemencodeerrors()  # as in `os.fsencode`, at a third of its price
 FIELDS = Left.__struct_fields__  # as those of `Stat`
 
 
@@ -39,19 +43,20 @@ def boot_id() -> str:
     return BOOT.read_text("ascii").strip()
 
 
-def since(ended: Ended, boot: str) -> float:
-    """Seconds since a run ended; by this host's clock, if the host was started since."""
-    return _since(ended, ended.at, boot)
+def ended_at(ended: Ended, boot: str) -> float:
+    """The moment at which a run ended, as `elapsed` counts; by this host's clock, if the host was started since."""
+    return _counted(ended, ended.at, boot)
 
 
-def _since(ended: Ended, at: Moment, boot: str) -> float:
-    return max(elapsed() - at.elapsed if ended.boot in ("", boot) else wall_time() - at.wall, 0.0)
+def _counted(ended: Ended, at: Moment, boot: str) -> float:
+    now = elapsed()
+    return min(at.elapsed if ended.boot in ("", boot) else now - (wall_time() - at.wall), now)
 
 
 def sent_of(ended: Ended, boot: str) -> list[tuple[Sent, float]]:
-    """What its processes were sent, and how many seconds ago."""
+    """What its processes were sent, and at which moments, as `elapsed` counts."""
     sent: dict[Sent, Moment | None] = {"TERM": ended.term_at, "KILL": ended.kill_at}
-    return [(each, _since(ended, at, boot)) for each, at in sent.items() if at is not None]
+    return [(each, _counted(ended, at, boot)) for each, at in sent.items() if at is not None]
 
 
 def why_of(stop: Stop) -> Why:
@@ -65,38 +70,52 @@ def stop_of(why: Why) -> Stop:
 
 
 def script_of(start: Start) -> Script:
-    """What is to be started."""
+    """What is to be started. The environment stays as it came, unless a process is to load the task in it."""
+    env: Environment = start.env
+    if start.task_file:
+        env = {name.decode(*NAMES): value.decode(*NAMES) for name, value in start.env.items()}
     return Script(
         run_id=start.run_id,
-        argv=[os.fsdecode(word) for word in start.argv],
-        env={os.fsdecode(name): os.fsdecode(value) for name, value in start.env.items()},
+        argv=[word.decode(*NAMES) for word in start.argv],
+        env=env,
         grace=start.grace,
-        confinement=Confinement(owner=start.owner, chain=tuple(start.chain)),
+        confinement=Confinement(
+            owner=start.owner, chain=tuple(start.chain), resource_limits=ResourceLimits(**start.limits)
+        ),
         leftovers=cast("Leftovers | None", start.leftovers),
         path=os.fsdecode(start.path),
         starters=tuple(start.starters),
+        loaded=Loaded(os.fsdecode(start.task_file), start.load) if start.task_file else None,
     )
 
 
-def start_of(script: Script, info: Info, success: Success, secrets: Mapping[str, Any]) -> Start:
+def start_of(script: Script, info: Info, success: Success, secrets: Mapping[str, Value]) -> Start:
     """The frame that has a script started."""
     confined = script.confinement
     return Start(
         run_id=script.run_id,
         job_name=info.name,
-        argv=[os.fsencode(word) for word in script.argv],
-        env={os.fsencode(name): os.fsencode(value) for name, value in script.env.items()},
+        argv=list(map(_bytes, script.argv)),
+        env={_bytes(name): _bytes(value) for name, value in script.env.items()},
         grace=script.grace,
         timeout=info.timeout,
         leftovers=script.leftovers,
         path=os.fsencode(script.path),
         starters=list(script.starters),
+        task_file=b"" if script.loaded is None else os.fsencode(script.loaded.file),
+        load="" if script.loaded is None else script.loaded.load,
         chain=list(confined.chain),
+        limits=confined.resource_limits.of_all,
         owner=confined.owner,
         secrets=dict(secrets),
         expect=None if success.expect is None else success.expect.text,
         forbid=None if success.forbid is None else success.forbid.text,
+        keep=script.keep,
     )
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode(*NAMES) if type(text) is str else os.fsencode(text)
 
 
 def success_of(start: Start) -> Success:
@@ -117,6 +136,7 @@ def ended_of(
     printed: Printed,
     redact: Callable[[str], str] = str,
     sent: Mapping[Sent, Moment] = MappingProxyType({}),
+    pid: int | None = None,
 ) -> Ended:
     """The end of a run, as a frame has it: without secrets, and in words that a frame takes."""
     redact = _encodable(redact)
@@ -125,6 +145,7 @@ def ended_of(
         run_id=run_id,
         at=at,
         boot=boot_id(),
+        pid=pid,
         term_at=sent.get("TERM"),
         kill_at=sent.get("KILL"),
         exit_code=process_exit.exit_code,
@@ -148,8 +169,8 @@ def ended_of(
     )
 
 
-def exit_of(ended: Ended) -> ProcessExit:
-    """How the process of a run ended, by its frame."""
+def exit_of(ended: Ended, at: float | None = None) -> ProcessExit:
+    """How the process of a run ended, by its frame, and at which moment, as `elapsed` counts."""
     usage = None if ended.cpu_seconds is None else Usage(cpu_seconds=ended.cpu_seconds, max_rss=ended.max_rss)
     return ProcessExit(
         exit_code=ended.exit_code,
@@ -164,6 +185,7 @@ def exit_of(ended: Ended) -> ProcessExit:
         busy=ended.busy,
         hint=ended.hint,
         usage=usage,
+        at=at,
     )
 
 

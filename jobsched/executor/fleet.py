@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import attrs
@@ -26,13 +24,15 @@ from ..runner.recovery import end_orphans
 from ..runner.scripts import Script
 from ..task import Info
 from ..threads import Threads
-from .facts import boot_id, exit_of, printed_of, sent_of, since, start_of, stop_of, why_of
+from .facts import boot_id, ended_at, exit_of, printed_of, sent_of, start_of, stop_of, why_of
 from .frames import Ended, FromExecutor, Lines, Ping, Started, Stop, Stopping, Stored, Welcome
 from .hand import EVERY, PATIENCE, Hand
-from .journal import FOLDER, numbers_in
+from .journal import FOLDER
 from .node_life import NodeLife
+from .pool import Pool
 
 STRAY = Why("lost", "no daemon knows this run any more")
+MISSED = 30.0  # seconds without any executor that show a fault
 GONE = "the executor that ran it is gone"
 
 
@@ -41,14 +41,13 @@ class Fleet(Service):
 
     name = "executors"
     log = Logger()
-    lines = logging.getLogger("jobsched.output")
 
     def __init__(
         self,
         reactor: Reactor,
         state: Path,
         count: int,
-        output_limit: int,
+        settings: Sequence[str],
         grace: float,
         redaction: Redaction,
         life: NodeLife,
@@ -67,15 +66,11 @@ class Fleet(Service):
         self._settled = False
         self._told_until: float | None = None  # in the last ping
         self._there: list[Deferred[None]] = []
-        self._words = [str(state), str(output_limit)]
-        numbers = sorted({*range(1, count + 1), *numbers_in(self._folder)})
-        self._newest = numbers[-1]
-        self._executors = [self._hand(number) for number in numbers]
-        self._awaited = set(self._executors)
-        self._turns = deque(self._executors[:count])
-        self._retired = set(self._executors[count:])  # they get no new runs, and go when they have none
+        self._settings = settings  # the limit of an output, the umask of runs
+        self._executors = Pool(reactor, self._folder, count, self._hand)
         self._found: dict[str, str] = {}  # what became of processes of runs whose executor is dead
         self._pings = Loop(reactor, EVERY, self._ping, "the ping of executors")
+        self._usable = reactor.seconds()  # when one was there that gets runs
 
     def startService(self) -> None:
         super().startService()
@@ -84,14 +79,15 @@ class Fleet(Service):
         self._reactor.callLater(0, self._begin)  # once the lock is signed and the umask is set
 
     def _begin(self) -> None:
-        for hand in self._executors if self.running else ():
-            hand.begin()
         if self.running:
+            self._executors.begin()
             self._pings.start()
 
     def _ping(self) -> None:
         """Not before all runs in executors are this node's: until when others believe in the node before is not known
         here, though there."""
+        if self._executors.usable:
+            self._usable = self._reactor.seconds()
         if self._settled:
             ping = Ping(until=self._life.until())
             self._told_until = ping.until
@@ -102,6 +98,7 @@ class Fleet(Service):
         """Fires when the executors have ended, or after some seconds; call it when no run is left."""
         super().stopService()
         self._pings.stop()
+        self._executors.stop()
         return Deferred.fromCoroutine(self._stop())
 
     async def _stop(self) -> None:
@@ -114,6 +111,12 @@ class Fleet(Service):
         await gatherResults([hand.leave() if hand in going_on else hand.end(self._grace) for hand in self._executors])
         await self._chores.stopService()
 
+    @property
+    def problem(self) -> str:
+        """What keeps scripts from being started, in words; "": nothing."""
+        gone = self._reactor.seconds() - self._usable
+        return f"no executor has been there for {gone:.0f} s, so scripts wait" if gone > MISSED else ""
+
     # Asked by the runner.
 
     def begin(self, script: Script, info: Info, success: Success, output: Output) -> ExecutorCall:
@@ -121,14 +124,15 @@ class Fleet(Service):
         secrets = {name: value for name, value in info.parameters.items() if self._redaction.covers(name)}
         if self._told_until is not None and elapsed() >= self._told_until:
             self._ping()  # this node has just come back, and the executors do not know it yet
-        hand = self._of[script.run_id] = self._next()
+        hand = self._of[script.run_id] = self._executors.next()
         call = self._calls[script.run_id] = self._new(hand, script.run_id)
         call.follow(output)
         hand.tell(start_of(script, info, success, secrets))
         return call
 
     def known(self) -> Deferred[set[str]]:
-        """The runs of an earlier daemon that executors have. Fires when all are there, or after some seconds."""
+        """The runs of an earlier daemon that executors have. Fires when all that may have some are there, or after some
+        seconds."""
         there: Deferred[None] = Deferred()
         self._there.append(there)
         self._tell_there()
@@ -147,7 +151,7 @@ class Fleet(Service):
         for run_id in self._earlier:
             self._calls.pop(run_id, None)
             if run_id not in self._over:
-                self._of[run_id].tell(Stop(run_id=run_id, why=why_of(STRAY)))
+                self._end_stray(self._of[run_id], run_id)
         over = [run_id for run_id in self._earlier if run_id in self._over]
         self._earlier.clear()
         self._over.clear()
@@ -155,50 +159,36 @@ class Fleet(Service):
         self._dismiss()
 
     def _hand(self, number: int) -> Hand:
-        return Hand(self._reactor, self._folder, str(number), self._words, self)
-
-    def _retire(self, hand: Hand) -> None:
-        """It is of another release: another takes its place."""
-        self._newest += 1
-        fresh = self._hand(self._newest)
-        self._retired.add(hand)
-        self._turns[self._turns.index(hand)] = fresh
-        self._executors.append(fresh)
-        fresh.begin()
+        return Hand(self._reactor, self._folder, str(number), [str(self._folder.parent), *self._settings], self)
 
     def _dismiss(self) -> None:
         """Retired executors that have no runs go."""
-        idle = {hand for hand in self._retired if hand.there and self._settled} if self._retired else set()
-        for hand in idle - set(self._of.values()) if idle else ():
-            self._retired.remove(hand)
-            self._executors.remove(hand)
+        for hand in self._executors.dismiss(self._of.values()) if self._settled else ():
             hand.end(self._grace)
+
+    def has(self, run_id: str) -> bool:
+        """Whether an executor was told of this run, and the store does not have its outcome yet."""
+        return run_id in self._of and not self._of[run_id].waits(run_id)
+
+    def _end_stray(self, hand: Hand, run_id: str) -> None:
+        self.log.warn("an executor has run {run}, which the store does not give this node: it is ended", run=run_id)
+        hand.tell(Stop(run_id=run_id, why=why_of(STRAY)))
 
     def leave(self, run_id: str) -> bool:
         """Leave a run to its executor. Whatever that tells of it now, it will tell the next daemon."""
-        if self._of[run_id].waits(run_id):
+        if not self.has(run_id):
             return False
         self._left.add(run_id)
         return True
-
-    def _next(self) -> Hand:
-        """The next in turn that is there; if none is, the next."""
-        for _ in range(len(self._turns)):
-            self._turns.rotate(-1)
-            if self._turns[-1].there:
-                return self._turns[-1]
-        self._turns.rotate(-1)
-        return self._turns[-1]
 
     def _new(self, hand: Hand, run_id: str) -> ExecutorCall:
         return ExecutorCall(run_id, lambda why: self._stop_run(hand, run_id, why))
 
     def _tell_there(self) -> None:
-        if not self._awaited:
-            there, self._there = self._there, []
-            for waiter in there:
-                if not waiter.called:
-                    waiter.callback(None)
+        if self._executors.complete:
+            waiting, self._there = [each for each in self._there if not each.called], []
+            for waiter in waiting:
+                waiter.callback(None)
 
     def _stop_run(self, hand: Hand, run_id: str, why: Why) -> None:
         if hand.withdraw(run_id):
@@ -223,23 +213,28 @@ class Fleet(Service):
         if self._settled:
             hand.tell(Ping(until=self._life.until()))
         known = set(welcome.runs)
-        lost = [self._calls[run_id] for run_id in told - known - self._left if run_id in self._calls]
-        if lost:
+        if lost := [self._calls[run_id] for run_id in told - known - self._left if run_id in self._calls]:
             found = self._chores.run(end_orphans, lost, self._grace)
             found.addCallback(self._lost, lost)
             found.addErrback(lambda why: self._unknown(why.getErrorMessage(), lost))
         for run_id in known - self._of.keys():
             self._of[run_id] = hand
             if self._settled:
-                hand.tell(Stop(run_id=run_id, why=why_of(STRAY)))
+                self._end_stray(hand, run_id)
             else:
                 self._earlier.add(run_id)
                 self._calls[run_id] = self._new(hand, run_id)
-        self._awaited.discard(hand)
+        self._executors.welcomed(hand)
         self._tell_there()
-        if welcome.release != __version__ and hand in self._turns and self.running:
-            self._retire(hand)
+        other_way = (welcome.release, welcome.settings) != (__version__, " ".join(self._settings))
+        if self.running and other_way and not hand.ours:  # else its files were replaced, and the next is no other
+            self._executors.retire(hand)
         self._dismiss()
+
+    def absent(self, hand: Hand) -> None:
+        """It is not there."""
+        self._executors.absent(hand)
+        self._tell_there()
 
     def died(self, hand: Hand, told: set[str]) -> None:
         """Its runs are ended, for there may never be another. Which of them had ended before, that one will tell."""
@@ -252,7 +247,8 @@ class Fleet(Service):
     def heard(self, hand: Hand, frame: FromExecutor) -> None:
         """An executor tells something."""
         if isinstance(frame, Lines):
-            self._print(frame)
+            for run_id in frame.last.keys() & self._calls.keys():
+                self._calls[run_id].print(frame.last[run_id])
         elif isinstance(frame, Started | Stopping | Ended):
             call = self._calls.get(frame.run_id)
             if frame.run_id in self._left:
@@ -265,14 +261,16 @@ class Fleet(Service):
     def _of_run(self, call: ExecutorCall, frame: Started | Stopping | Ended) -> None:
         if isinstance(frame, Started):
             call.begin(frame.pid, frame.pid_started)
+            call.print(frame.last_line)
         elif isinstance(frame, Stopping):
             call.deadline.stopping(stop_of(frame.why))
         else:
             self._found.pop(call.id, None)
             self._forget(call)
-            # It was tried again there if it was busy.
-            process_exit = attrs.evolve(exit_of(frame), busy=False, since=since(frame, boot_id()))
-            call.end(process_exit, printed_of(frame), sent_of(frame, boot_id()))
+            process_exit = exit_of(frame, ended_at(frame, boot_id()))
+            if process_exit.busy:  # it was tried again there
+                process_exit = attrs.evolve(process_exit, busy=False)
+            call.end(process_exit, printed_of(frame), sent_of(frame, boot_id()), frame.pid)
 
     def _forget(self, call: ExecutorCall) -> None:
         """A run has ended. One that nobody has taken yet is kept for whoever does."""
@@ -280,12 +278,6 @@ class Fleet(Service):
             self._over.add(call.id)
         else:
             del self._calls[call.id]
-
-    def _print(self, frame: Lines) -> None:
-        if frame.dropped:
-            self.log.warn("{count} lines of runs are missing in the log: it did not take them", count=frame.dropped)
-        for line in frame.lines:
-            self.lines.info("%s", line)
 
     def _lost(self, found: dict[str, str], lost: list[ExecutorCall]) -> None:
         for call in lost:

@@ -8,7 +8,7 @@ that does not know a field leaves it out. A new kind of frame is a new version.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ OLDEST, NEWEST = 1, 1  # versions that this release speaks
 LENGTH = 4  # bytes in front of a batch, the highest first
 LONGEST = 16 * 1024 * 1024  # bytes of a batch; a program takes 2 MiB of words and variables
 ROOM = 1024 * 1024  # bytes of frames after which a batch is closed
+
+Value: TypeAlias = str | int | float | bool | None  # of a parameter
 
 
 class BadFrames(Exception):
@@ -78,11 +80,15 @@ class Start(Frame, frozen=True, kw_only=True):
     leftovers: str | None = None
     path: bytes = b""  # of the program that the run starts
     starters: list[str] = []  # names of the programs in front of that program
+    task_file: bytes = b""  # of a Python task that may start warm
+    load: str = ""  # of the catalog, from which it comes
     chain: list[str] = []  # the words that apply the confinement
+    limits: dict[str, int] = {}  # of all its processes together, as `ResourceLimits` has them
     owner: tuple[int, int] | None = None  # whose the pipe of the output is to be
-    secrets: dict[str, str | int | float | bool | None] = {}
+    secrets: dict[str, Value] = {}
     expect: str | None = None  # some line of the output must match
     forbid: str | None = None  # none may
+    keep: bool = False  # whether it goes on when others may take its node for dead
 
 
 class Stop(Frame, frozen=True, kw_only=True):
@@ -117,15 +123,17 @@ class Welcome(Frame, frozen=True, kw_only=True):
     pid: int
     boot: str  # id of this start of the host: elapsed seconds mean nothing in another
     runs: list[str]
+    settings: str = ""  # with which it was started, as words
 
 
 class Started(Frame, frozen=True, kw_only=True):
-    """A run has its first process. Told again to each daemon that comes while it goes on."""
+    """A run has its first process, and did not end at once. Told again to each daemon that comes while it goes on."""
 
     run_id: str
     pid: int | None
     pid_started: float | None
     at: Moment
+    last_line: str = ""  # that it has printed, when this is told again
 
 
 class Stopping(Frame, frozen=True, kw_only=True):
@@ -140,10 +148,12 @@ class Pong(Frame, frozen=True, kw_only=True):
 
 
 class Lines(Frame, frozen=True, kw_only=True):
-    """Lines for the log, in the order in which they were printed; before them, `dropped` were not told."""
+    """Lines for the log, in the order in which they were printed; before them, `dropped` were not told. `last`: the
+    last line of each run that has printed something since."""
 
     lines: list[str]
     dropped: int = 0
+    last: dict[str, str] = {}
 
 
 class Ended(Frame, frozen=True, kw_only=True):
@@ -172,6 +182,7 @@ class Ended(Frame, frozen=True, kw_only=True):
     term_at: Moment | None = None  # when its processes were sent TERM
     kill_at: Moment | None = None
     boot: str = ""  # id of the start of the host that `at` counts from; "": this one
+    pid: int | None = None  # of its process: a run that ended at once was never `Started`
 
 
 FromDaemon = Greeting | Start | Stop | Stored | Ping

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import signal
 import sys
@@ -17,15 +19,20 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from .. import __version__
+from ..model.log_throttle import LogThrottle
+from ..model.printable import many
 from ..reactor_types import Reactor
+from ..runner import procfs
 from ..runner.launch import inherited
+from . import journal
 from .connection import Connection
-from .frames import NEWEST, OLDEST, Ended, Frame, FromExecutor, Greeting, Ping, Pong, Start, Welcome
+from .frames import NEWEST, OLDEST, Ended, Frame, FromExecutor, Greeting, Lines, Ping, Pong, Start, Welcome
 
 AGAIN = 0.05  # seconds between looks for the socket
 SLOW = 1.0  # seconds between starts of an executor that does not stay
 PATIENCE = 5.0  # seconds that an executor may take to its end
 EVERY = 1.0  # seconds between pings
+NOBODY = (errno.ENOENT, errno.ECONNREFUSED)  # why nobody can be reached: else an executor is there, but too busy
 
 
 class Told(Protocol):
@@ -37,6 +44,9 @@ class Told(Protocol):
     def heard(self, hand: Hand, frame: FromExecutor) -> None:
         """It tells something."""
 
+    def absent(self, hand: Hand) -> None:
+        """It is not there; told at each look, and another is started."""
+
     def died(self, hand: Hand, told: set[str]) -> None:
         """It is dead, and was told of these runs; another is started."""
 
@@ -45,13 +55,14 @@ class Hand(ClientFactory):
     """One executor, by its name. What is told while none is there, waits."""
 
     log = Logger()
+    lines = logging.getLogger("jobsched.output")
     noisy = False
 
     def __init__(self, reactor: Reactor, folder: Path, name: str, words: list[str], told: Told) -> None:
         self._reactor = reactor
         self._folder = folder
-        self._name = name
-        self._words = words  # the state folder, the limit of an output
+        self.name = name
+        self._words = words  # the state folder, and the settings
         self._told = told
         self._line: Connection | None = None
         self._connection: Connection | None = None  # the same once it has welcomed this daemon
@@ -62,16 +73,22 @@ class Hand(ClientFactory):
         self._pid = 0  # of the executor that is connected, or was
         self._process_pid = 0
         self._begun = float("-inf")
+        self._log_throttle = LogThrottle()  # of what keeps it from its start
         self._next: IDelayedCall | None = None
         self._waiting: list[Frame] = []
         self._runs: set[str] = set()  # that the executor was told to start, since its welcome
-        self._ending = False
+        self._ending = self._leaves = False
         self._over: Deferred[None] | None = None
 
     @property
     def there(self) -> bool:
         """Whether the executor is there."""
         return self._connection is not None
+
+    @property
+    def ours(self) -> bool:
+        """Whether this daemon has started the executor that is there."""
+        return self._process is not None and self._process_pid == self._pid
 
     def begin(self) -> None:
         """Look for the executor, and start it if need be."""
@@ -93,7 +110,7 @@ class Hand(ClientFactory):
 
     def leave(self) -> Deferred[None]:
         """Let the executor go on without this daemon. Fires when it has been told all, or after some seconds."""
-        self._ending = True
+        self._ending = self._leaves = True
         if self._next is not None and self._next.active():
             self._next.cancel()
         self._flush()
@@ -119,7 +136,7 @@ class Hand(ClientFactory):
     def _kill(self, patience: float) -> None:
         if not self._killed:
             words = "executor {name} did not answer for {seconds:g} s, so it is killed"
-            self.log.error(words, name=self._name, seconds=patience)
+            self.log.error(words, name=self.name, seconds=patience)
             self._killed = True
         self._signal(signal.SIGKILL)
 
@@ -159,19 +176,24 @@ class Hand(ClientFactory):
     # How it comes.
 
     def _look(self) -> None:
-        self._reactor.connectUNIX(f"/proc/self/fd/{self._at}/{self._name}.sock", self, timeout=PATIENCE)
+        self._reactor.connectUNIX(f"/proc/self/fd/{self._at}/{self.name}.sock", self, timeout=PATIENCE)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         if self._ending:
             return
+        if getattr(reason.value, "osError", None) in NOBODY:
+            self._told.absent(self)
         if self._process is None and self._reactor.seconds() - self._begun > SLOW:
             self._begun = self._reactor.seconds()
             self._start()
         self._next = self._reactor.callLater(AGAIN, self._look)
 
     def _start(self) -> None:
-        state, limit = self._words
-        words = [sys.executable, "-m", "jobsched.executor", state, self._name, limit]
+        if (shut := journal.shut(self._folder, self.name)) is not None:
+            self._not_started(shut)
+            return
+        state, *settings = self._words
+        words = [sys.executable, "-m", "jobsched.executor", state, self.name, *settings]
         nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         try:
             self._process = self._reactor.spawnProcess(
@@ -179,9 +201,13 @@ class Hand(ClientFactory):
             )
             self._process_pid = self._process.pid
         except OSError as why:
-            self.log.error("executor {name} could not be started: {why}", name=self._name, why=str(why))
+            self._not_started(why)
         finally:
             os.close(nothing)
+
+    def _not_started(self, why: OSError) -> None:
+        if self._log_throttle.should_log(str(why), self._reactor.seconds()):
+            self.log.error("executor {name} could not be started: {why}", name=self.name, why=str(why))
 
     def buildProtocol(self, addr: IAddress | None) -> Connection:
         return Connection(self)
@@ -195,8 +221,9 @@ class Hand(ClientFactory):
 
     def welcomed(self, connection: Connection, welcome: Welcome) -> None:
         """The executor is there."""
+        self._log_throttle.settled()
         connection.write([Greeting(oldest=OLDEST, newest=NEWEST, release=__version__)])
-        self.log.info("executor {name} is there, pid {pid}", name=self._name, pid=welcome.pid)
+        self.log.info("executor {name} is there, pid {pid}", name=self.name, pid=welcome.pid)
         told, self._runs = self._runs, set(welcome.runs)
         self._connection, self._silent = connection, 0.0
         self._told.welcomed(self, welcome, told)
@@ -207,8 +234,16 @@ class Hand(ClientFactory):
         self._silent = 0.0
         if isinstance(frame, Ended):
             self._runs.discard(frame.run_id)
+        if isinstance(frame, Lines):
+            self._print(frame)
         if not isinstance(frame, Pong):
             self._told.heard(self, frame)
+
+    def _print(self, frame: Lines) -> None:
+        if frame.dropped:
+            self.log.warn("the log lacks {lines} of runs: it did not take them", lines=many(frame.dropped, "line"))
+        for line in frame.lines if self.lines.isEnabledFor(logging.INFO) else ():
+            self.lines.handle(self.lines.makeRecord(self.lines.name, logging.INFO, "", 0, line, (), None))
 
     def lost(self, connection: Connection) -> None:
         """It has gone, or hung up."""
@@ -217,17 +252,20 @@ class Hand(ClientFactory):
         if self._killed and self._process is None:
             self._died()
         if not self._ending:
-            self.log.warn("the connection to executor {name} is gone", name=self._name)
+            self.log.warn("the connection to executor {name} is gone", name=self.name)
             self._next = self._reactor.callLater(pause, self._look)
-        elif self._process is None:
+        elif self._leaves:
             self._tell_over()
+        elif self._process is None:
+            self._tell_when_gone()
 
     def exited(self, how: str) -> None:
         """The process has ended."""
-        ours = self._process is not None and self._process_pid == self._pid
+        ours = self.ours
         self._process = None
         if not self._ending:
-            self.log.error("executor {name} has ended: {how}", name=self._name, how=how)
+            if self._log_throttle.should_log(how, self._reactor.seconds()):
+                self.log.error("executor {name} has ended: {how}", name=self.name, how=how)
             if ours:
                 self._died()
         self._tell_over()
@@ -235,6 +273,13 @@ class Hand(ClientFactory):
     def _died(self) -> None:
         self._killed = False
         self._told.died(self, set(self._runs))
+
+    def _tell_when_gone(self) -> None:
+        """The end of an executor that an earlier daemon started has to be looked for."""
+        if procfs.state(self._pid) in ("", *procfs.DEAD):
+            self._tell_over()
+        elif self._over is not None and not self._over.called:
+            self._reactor.callLater(AGAIN, self._tell_when_gone)
 
     def _tell_over(self) -> None:
         if self._over is not None and not self._over.called:

@@ -10,6 +10,7 @@ from .. import files
 from .frames import LENGTH, BadFrames, Ended, daemons_inbox, packed
 
 FOLDER = "executors"  # in the state folder: sockets, logs, and outcomes that no daemon has taken
+LOG = ".log"  # behind an executor's name
 ENDED = ".ended"  # behind an executor's name
 LARGE = 1024 * 1024  # bytes of the file above which it is written anew, if little of it is still needed
 SPARSE = 4  # times as large as what is needed
@@ -107,6 +108,26 @@ def _read(data: bytes) -> tuple[list[Ended], int]:
         found |= {frame.run_id: frame for frame in frames if isinstance(frame, Ended)}
         begin = end
     return list(found.values()), begin
+
+
+def shut(folder: Path, name: str) -> OSError | None:
+    """Why a file of an executor cannot be opened, without which it could not say why it ends; None: all can."""
+    for kept, flags in ((LOG, os.O_WRONLY | os.O_CREAT), (ENDED, os.O_RDWR)):
+        try:
+            os.close(files.opened(folder, f"{name}{kept}", flags=flags))
+        except FileNotFoundError:  # no outcome is kept
+            continue
+        except OSError as why:
+            return why
+    return None
+
+
+def is_empty(folder: Path, name: str) -> bool:
+    """Whether an executor of this name has left no outcomes."""
+    try:
+        return (folder / (name + ENDED)).stat().st_size == 0
+    except FileNotFoundError:
+        return True
 
 
 def numbers_in(folder: Path) -> Iterable[int]:

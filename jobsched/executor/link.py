@@ -51,6 +51,9 @@ class Served(Protocol):
     def runs(self) -> list[str]:
         """The runs it knows."""
 
+    def last_lines(self, runs: Iterable[str]) -> dict[str, str]:
+        """The last line that each of these has printed so far, if it goes on."""
+
     def news(self) -> Iterable[Frame]:
         """What a daemon that has just come does not know."""
 
@@ -96,14 +99,16 @@ class Link(Factory):
     log = Logger()
     noisy = False
 
-    def __init__(self, reactor: TimeAndThreads, state: Path, alone: Callable[[], object]) -> None:
+    def __init__(self, reactor: TimeAndThreads, state: Path, settings: str, alone: Callable[[], object]) -> None:
         self._reactor = reactor
         self._state = state
+        self._settings = settings
         self._alone = alone
         self._served: Served | None = None
         self._current: Connection | None = None
         self._told: list[Frame] = []
         self._lines: list[str] = []
+        self._printed: set[str] = set()  # runs
         self._dropped = 0
         self._turn = threading.Lock()
 
@@ -128,7 +133,15 @@ class Link(Factory):
             self.log.warn("a connection was refused: {why}", why=why)
             return None
         runs = self._served.runs()
-        return Welcome(oldest=OLDEST, newest=NEWEST, release=__version__, pid=os.getpid(), boot=boot_id(), runs=runs)
+        return Welcome(
+            oldest=OLDEST,
+            newest=NEWEST,
+            release=__version__,
+            pid=os.getpid(),
+            boot=boot_id(),
+            runs=runs,
+            settings=self._settings,
+        )
 
     def greeted(self, connection: Connection) -> None:
         """A daemon speaks a version that we know."""
@@ -160,9 +173,10 @@ class Link(Factory):
                 self._reactor.callLater(0, self._flush)
             self._told.append(frame)
 
-    def line(self, text: str) -> None:
-        """A line for the log; from any thread. Dropped and counted when nobody is there to take it."""
+    def line(self, text: str, run_id: str) -> None:
+        """A line of a run for the log; from any thread. Dropped and counted when nobody is there to take it."""
         with self._turn:
+            self._printed.add(run_id)
             if len(self._lines) >= MOST_LINES:
                 self._dropped += 1
                 return
@@ -176,9 +190,12 @@ class Link(Factory):
             lines, self._lines = self._lines, []
             if self._current is None or self._current.slow:
                 self._dropped += len(lines)
+                if self._current is None:
+                    self._printed.clear()  # `news` has it
                 return
             dropped, self._dropped = self._dropped, 0
-        self.tell(Lines(lines=lines, dropped=dropped))
+            printed, self._printed = self._printed, set()
+        self.tell(Lines(lines=lines, dropped=dropped, last=self._served.last_lines(printed) if self._served else {}))
 
     def _flush(self) -> None:
         told, self._told = self._told, []
@@ -227,8 +244,10 @@ class Connection(StreamProtocol):
         elif not self._greeted:
             raise BadFrames("it did not greet")
         else:
-            with self.log.failuresHandled("what a daemon told could not be done"):
+            try:
                 self._link.heard(frame)
+            except Exception:  # the next frame is of another run
+                self.log.failure("what a daemon told could not be done")
             if isinstance(frame, Ping):
                 self.write([Pong()])
 

@@ -6,10 +6,12 @@ Everything is imported at the start, for an upgrade replaces files under an exec
 from __future__ import annotations
 
 import fcntl
+import gc
 import logging
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -27,12 +29,15 @@ from twisted.logger import (
 from twisted.python.failure import Failure
 
 from .. import files
-from ..clock import ClockWatch, count_elapsed
+from ..clock import LOOK, count_elapsed
+from ..loops import Loop
 from ..reactor_types import Reactor
+from ..runner.control_group import ControlGroups
 from .executor import Executor
-from .journal import FOLDER, Journal
+from .journal import FOLDER, LOG, Journal
 from .link import Link, listen
 
+RARELY = 10_000  # objects until Python looks for circles, as a burst makes thousands of them and few circles
 TAKEN = 75  # exit code: there is another of this name, which may be about to end
 ALONE = 60.0  # seconds without a run and without a daemon until the executor ends
 
@@ -45,7 +50,8 @@ class LineHandler(logging.Handler):
         self._link = link
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._link.line(record.getMessage())
+        title, _ = record.args  # type: ignore[misc]  # as `OutputFile` logs: the job's name and the run's id, then a line
+        self._link.line(record.getMessage(), str(title).rpartition(" ")[2])
 
 
 def detach() -> None:
@@ -62,8 +68,10 @@ def detach() -> None:
 
 
 def log_to(file: TextIO) -> None:
-    """Warnings and worse go to a file."""
-    observer = FilteringLogObserver(textFileLogObserver(file), [LogLevelFilterPredicate(LogLevel.warn)])
+    """Warnings and worse go to a file, and why there are no control groups."""
+    predicate = LogLevelFilterPredicate(LogLevel.warn)
+    predicate.setLogLevelForNamespace(ControlGroups.log.namespace, LogLevel.info)
+    observer = FilteringLogObserver(textFileLogObserver(file), [predicate])
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
     logging.basicConfig(stream=file, level=logging.WARNING)
 
@@ -71,15 +79,17 @@ def log_to(file: TextIO) -> None:
 class Program:
     """The parts of an executor, its start and its end."""
 
-    def __init__(self, reactor: Reactor, state: Path, name: str, output_limit: int, alone: float = ALONE) -> None:
+    def __init__(self, reactor: Reactor, state: Path, name: str, settings: Sequence[str], alone: float = ALONE) -> None:
         folder = state / FOLDER
         self._reactor = reactor
         self._alone = alone
         self._folder, self._name = folder, f"{name}.sock"
-        self._link = Link(reactor, state, self._look)
+        self._link = Link(reactor, state, " ".join(settings), self._look)
         outcomes = Journal(folder, name)
-        self._executor = Executor(reactor, state / "output", output_limit, outcomes, self._link.tell, self._look)
-        self._watch = ClockWatch(reactor, lambda _seconds: None)
+        self._executor = Executor(reactor, state / "output", int(settings[0]), outcomes, self._link.tell, self._look)
+        # The reactor's wait for a timer does not count the time for which the machine sleeps. No thread looks at the
+        # clock here, as one does in a daemon: see `ControlGroup.inside`.
+        self._awake = Loop(reactor, LOOK, lambda: None, "the look at the clock")
         self._ending: IDelayedCall | None = None
 
     def begin(self) -> None:
@@ -90,7 +100,7 @@ class Program:
         lines.propagate = False
         self._link.serve(self._executor)
         self._executor.begin()
-        self._watch.startService()
+        self._awake.start()
         port = listen(self._reactor, self._folder, self._name, self._link)
         self._reactor.addSystemEventTrigger("before", "shutdown", lambda: Deferred.fromCoroutine(self._end(port)))
         self._look()
@@ -111,16 +121,17 @@ class Program:
     async def _end(self, port: IListeningPort) -> None:
         await maybeDeferred(port.stopListening)  # its file goes too
         await self._executor.end()
-        self._watch.stopService()
+        self._awake.stop()
 
 
 def main(argv: list[str]) -> None:
     """Run until the end."""
-    state, name, output_limit, *alone = argv
+    state, name, output_limit, umask, *alone = argv
     detach()
+    os.umask(int(umask, 8))
     from twisted.internet import reactor as installed  # it opens a descriptor, which `detach` would close
 
-    log = files.opened(Path(state) / FOLDER, f"{name}.log", flags=os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    log = files.opened(Path(state) / FOLDER, f"{name}{LOG}", flags=os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -128,7 +139,10 @@ def main(argv: list[str]) -> None:
     log_to(os.fdopen(log, "w", buffering=1))
     reactor = cast("Reactor", installed)
     count_elapsed(reactor)
-    program = Program(reactor, Path(state), name, int(output_limit), *map(float, alone))
+    gc.collect()
+    gc.freeze()  # what was imported stays
+    gc.set_threshold(RARELY)
+    program = Program(reactor, Path(state), name, [output_limit, umask], *map(float, alone))
     failed: list[Failure] = []
     reactor.callWhenRunning(lambda: maybeDeferred(program.begin).addErrback(failed.append))
     reactor.callWhenRunning(lambda: reactor.stop() if failed else None)

@@ -14,7 +14,7 @@ from ..model import ids, zone
 from ..model.cron import Cron
 from ..model.errors import Invalid
 from . import words
-from .findings import Findings
+from .findings import BadJobs, Findings
 from .known_tasks import Call, KnownTasks, as_fault
 
 ENVIRONMENT: Final = re.compile(r"""("[^"]*"|'[^']*'|[A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)""", re.DOTALL)
@@ -89,6 +89,8 @@ def _line(line: str, where: str, state: _State, found: Findings, tasks: KnownTas
             job["jitter"] = state.jitter
         Cron(expression=str(job["cron"]), timezone=state.timezone or "UTC")
         found.add(where, {"id": made_id(call) if named is None else named[0], **job})
+    except BadJobs:
+        raise
     except Invalid as why:
         if len(why.all) > 1:
             with found.noting(where):

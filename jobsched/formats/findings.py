@@ -10,10 +10,12 @@ import attrs
 
 from ..model.errors import Conflict, Invalid, place, within
 from ..model.ids import check_job_id
+from ..model.set_rules import must_be_few
 
 MOST_FAULTS: Final = 1000  # that are told of one text: behind the last of them nothing is looked at
 MOST_NOTES: Final = 1000
 MOST_VALUES: Final = 1_000_000  # texts, numbers, lists and objects of one text: 10,000 jobs have some 300,000
+MOST_CHARACTERS: Final = 32 * 1024 * 1024  # of a text with all that it repeats by a name: a small one can say very much
 MOST_IN_WORDS: Final = 3  # faults that the one line of an error tells
 
 
@@ -87,7 +89,7 @@ class Findings:
         self._places: dict[str, str] = {}  # id -> where it stands
 
     def add(self, where: str, job: dict[str, object]) -> None:
-        """Take a job, if it has an id of its own."""
+        """Take a job, if it has an id of its own. Raises BadJobs where it is one more than a set may have."""
         job_id = job.get("id")
         if not isinstance(job_id, str):
             self.refuse(within(where, "/id"), "id is missing" if job_id is None else "id is text")
@@ -100,6 +102,10 @@ class Findings:
         if self._labels:
             self._label(where, job)
         self._entries.append(Entry(where, job))
+        try:
+            must_be_few(len(self._entries), more=True)
+        except Invalid as why:  # nobody is kept waiting for the others
+            raise BadJobs([*self._faults, Fault(why.detail, where)]) from None
 
     def refuse(self, where: str, detail: str, section: str = "") -> None:
         """Note a fault. Raises BadJobs when there are too many to go on."""
@@ -123,6 +129,11 @@ class Findings:
         except Invalid as why:
             for each in why.all:
                 self.refuse(within(where, each.pointer), each.detail)
+
+    @property
+    def jobs(self) -> int:
+        """How many there are so far."""
+        return len(self._entries)
 
     @property
     def faults(self) -> int:

@@ -16,6 +16,8 @@ from .findings import Fault
 NAME: Final = re.compile("([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 SHELLS: Final = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh", "env", "sudo", "su"})
 MOST_ALIKE: Final = 5  # tasks that a refusal names
+MOST_HINTS: Final = 50  # refusals of one text for which is looked what was meant: that takes long
+LONGEST_SECTION: Final = 4000  # characters of what it would hold: each refusal of a text may have one
 
 
 @attrs.frozen(kw_only=True)
@@ -45,6 +47,7 @@ class KnownTasks:
     """The tasks, by name and by program."""
 
     def __init__(self, tasks: Iterable[KnownTask] = ()) -> None:
+        self._hints = 0
         self._tasks = {task.name: task for task in tasks}
         self._programs: dict[str, list[KnownTask]] = {}
         for task in self._tasks.values():
@@ -61,7 +64,7 @@ class KnownTasks:
             runs = f"runs as {task.user}" if task.user else "says no user"
             raise Fault(
                 f'the line is for the user "{user[:80]}", and the task {task.name} {runs} in the catalog',
-                section=f"[{task.name}]\nuser = {user}" if _is_plain(user) else "",
+                section=f"[{task.name}]\nuser = {user}" if _can_be_shown(user) else "",
             )
         parameters: dict[str, str] = {}
         for word in rest:
@@ -90,16 +93,21 @@ class KnownTasks:
         first = words[0]
         if NAME.fullmatch(first):
             return Fault(f"{_shown(first)} stands where the name of a task has to; NAME=value comes behind it")
-        why = f'"{_shown(first)}" is no task of the catalog{hint(first, self._tasks)}'
+        why = f'"{_shown(first)}" is no task of the catalog{self._hint(first, self._tasks)}'
         base = first.rpartition("/")[2]
         if base in SHELLS:
             return Fault(f"{why}; put what it does into a script, and the script into the catalog",
                          section=self.section(("/path/to/script",), user))  # fmt: skip
-        return Fault(f"{why}; it would need this section", section=self.section(words, user))
+        section = self.section(words, user)
+        return Fault(f"{why}; it would need {'this section' if section else 'a section of its own'}", section=section)
+
+    def _hint(self, word: str, known: Iterable[str]) -> str:
+        self._hints += 1
+        return hint(word, known) if self._hints <= MOST_HINTS else ""
 
     def section(self, words: Sequence[str], user: str | None = None) -> str:
-        """The section of catalog.cfg by which a command would be a task; "": it cannot be written there."""
-        if not all(map(_is_plain, (*words, user or ""))):
+        """The section of catalog.cfg by which a command would be a task; "": it cannot be shown."""
+        if not _can_be_shown(*words, user or ""):
             return ""
         program = words[0] if words[0].startswith("/") else f"/path/to/{words[0].removeprefix('./')}"
         lines = [f"[{self._free(words[0])}]", "file = runscript.py", "class = RunScript", f"script = {program}"]
@@ -125,12 +133,11 @@ class KnownTasks:
         name = found[1]
         if name not in task.parameters:
             names = ", ".join((*task.parameters, name))
-            why = (
-                f"the task {task.name} allows no parameter {name}{hint(name, task.parameters)}; its section would need"
-            )
-            raise Fault(why, section=f"[{task.name}]\nparameters = {names}")
+            why = f"the task {task.name} allows no parameter {_shown(name)}{self._hint(name, task.parameters)}"
+            section = f"[{task.name}]\nparameters = {names}" if _can_be_shown(names) else ""
+            raise Fault(f"{why}; its section would need" if section else why, section=section)
         if name in into:
-            raise Fault(f"the parameter {name} is given twice")
+            raise Fault(f"the parameter {_shown(name)} is given twice")
         into[name] = found[2]
 
 
@@ -140,9 +147,10 @@ def as_fault(why: Invalid) -> tuple[str, str]:
     return why.detail.removesuffix(f"\n\n{section}") if section else why.detail, section
 
 
-def _is_plain(word: str) -> bool:
-    """Whether a word can be shown in a section: a line end would begin another option, or another section."""
-    return printable(word) and word == word.strip()
+def _can_be_shown(*words: str) -> bool:
+    """Whether words can be shown in a section: a line end would begin another option, or another section, and one that
+    is very long would be copied by nobody."""
+    return sum(map(len, words)) <= LONGEST_SECTION and all(printable(each) and each == each.strip() for each in words)
 
 
 def _shown(word: str) -> str:

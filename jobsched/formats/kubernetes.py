@@ -20,7 +20,7 @@ ZONE: Final = "UTC"  # of a manifest without one: that of the controller
 RETRIES: Final = 6  # of a manifest without a `backoffLimit`
 RETRY_DELAY: Final = 10  # seconds, as Kubernetes begins; it doubles there too
 OVERLAPS: Final = {"Allow": "allow", "Forbid": "skip", "Replace": "replace"}
-EVERY: Final = re.compile(r"@every\s+((?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:h|m|s))+)")
+EVERY: Final = re.compile(r"@every\s+((?:[0-9]{1,9}(?:\.[0-9]{1,9})?(?:h|m|s)){1,20})")
 SPANS: Final = {"h": 3600, "m": 60, "s": 1}
 
 CATALOG: Final = "the catalog says how a task runs"

@@ -9,11 +9,12 @@ from typing import Any, Final
 from ..model.errors import Invalid
 from ..model.labels import is_link
 from . import on_calendar, unit_files
-from .findings import Findings
+from .findings import MOST_CHARACTERS, Fault, Findings
 from .known_tasks import Call, KnownTasks, as_fault
 from .unit_files import Setting, Unit
 from .words import split_systemd, without_prefix
 
+LONGEST_SPAN: Final = 200  # characters
 SPAN: Final = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,9})?)\s*([A-Za-z]*)")
 SECONDS: Final = {
     "": 1, "s": 1, "sec": 1, "second": 1, "seconds": 1, "ms": 0.001, "msec": 0.001, "m": 60, "min": 60, "minute": 60,
@@ -67,10 +68,18 @@ def read(text: str, found: Findings, tasks: KnownTasks) -> None:
     """Read the timers of a text, each with the service that it starts."""
     before = found.faults
     units = unit_files.read(text, found)
-    used = set[str]()
+    used, size = set[str](), 0
     for unit in units.values():
         if unit.name.endswith(".timer"):
-            used.add(_Timer(unit, units, found, tasks).read())
+            timer = _Timer(unit, units, found, tasks)
+            size += timer.size
+            if size > MOST_CHARACTERS:
+                raise Fault(
+                    f"it holds more than {MOST_CHARACTERS:,} characters, those counted of a service each time that a "
+                    "timer starts it",
+                    f"line {unit.line}",
+                )
+            used.add(timer.read())
     for unit in units.values():
         if unit.name.endswith(".service") and unit.name not in used:
             found.refuse(f"line {unit.line}", f"no timer here starts {unit.name}")
@@ -90,6 +99,11 @@ class _Timer:
         self._service_name = name[-1].value if name else unit.name.removesuffix("timer") + "service"
         self._file = units.get(self._service_name)
         self._service = {} if self._file is None else self._file.settings
+
+    @property
+    def size(self) -> int:
+        """Characters of the timer and of its service."""
+        return self._unit.size + (0 if self._file is None else self._file.size)
 
     def read(self) -> str:
         """Take the job, or note all that is wrong with it; the name of the service."""
@@ -172,8 +186,9 @@ class _Timer:
 
     def _seconds(self, setting: Setting) -> float | None:
         """The seconds of a span such as `1h 30min`."""
-        parts = [found.groups() for found in SPAN.finditer(setting.value)]
-        plain = "".join(found[0] for found in SPAN.finditer(setting.value))
+        text = setting.value[:LONGEST_SPAN]
+        parts = [found.groups() for found in SPAN.finditer(text)]
+        plain = "".join(found[0] for found in SPAN.finditer(text))
         if not parts or plain != setting.value.rstrip() or any(unit not in SECONDS for _, unit in parts):
             self._refuse(setting, f'{setting.name}: "{setting.value[:80]}" is no span such as 1h 30min')
             return None

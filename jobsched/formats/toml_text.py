@@ -16,22 +16,29 @@ from .findings import MOST_VALUES, Findings
 from .plain_values import pick, unspoken
 
 HEAD: Final = "[jobs]"  # of a table; in brackets it is one of several
-MOST_OF_DOTS: Final = 50_000_000  # squares of the dots in a line: a name of many parts takes as long as that to be read
+MOST_STEPS: Final = 20_000_000  # through the parts of names: see `_steps`
+LONG_NUMBER: Final = re.compile(r"[=\[,\s][-+]?[0-9][\w.:+-]{1000}")  # the parser takes 100 bytes for each digit
+PIECE: Final = 65_536  # characters that are looked through at once: Python's lock is held meanwhile
+LONGEST_WORDS: Final = 200  # characters of what the parser says, which may repeat a name of any length
 
 
 def read(text: str, found: Findings) -> None:
     """Read a text of TOML."""
     if sum(map(text.count, ",[{=")) > MOST_VALUES:
         raise Invalid(f"it holds more than {MOST_VALUES:,} values")
-    if sum(line.count(".") ** 2 for line in text.split("\n")) > MOST_OF_DOTS:
+    if _steps(text) > MOST_STEPS:
         raise Invalid("it has too many dots in a line: names of so many parts are not read")
+    for at in range(0, len(text), PIECE):
+        if found_number := LONG_NUMBER.search(text, max(at - 1100, 0), at + PIECE):
+            found.refuse(f"line {text.count(chr(10), 0, found_number.end()) + 1}", "the number is too long")
+            return
     try:
         whole = tomllib.loads(text)
     except tomllib.TOMLDecodeError as why:
         line = re.search(r" \(at line (\d+), column (\d+)\)$", str(why))
         words = str(why)[: line.start()] if line else str(why)
         place = f"line {line[1]}" if line else f"line {text.count(chr(10)) + 1}"
-        found.refuse(place, f"it is not TOML: {words[:1].lower()}{words[1:]}")
+        found.refuse(place, f"it is not TOML: {words[:1].lower()}{words[1:LONGEST_WORDS]}")
         return
     except (ValueError, RecursionError) as why:
         found.refuse("", f"it is not TOML that can be read: {why}")
@@ -39,6 +46,18 @@ def read(text: str, found: Findings) -> None:
     for where, job in pick(whole, found):
         with found.noting(where):
             found.add(where, _job(job))
+
+
+def _steps(text: str) -> int:
+    """About how many steps the parser takes for names of several parts: the square of a line's, and for each name in a
+    table those of the table's name again."""
+    steps = table = 0
+    for line in text.split("\n"):
+        dots = line.count(".")
+        if line.lstrip().startswith("["):
+            table = dots
+        steps += dots**2 + table * (dots + 1)
+    return steps
 
 
 def _job(job: dict[str, object]) -> dict[str, object]:

@@ -11,7 +11,7 @@ import attrs
 
 from .findings import Findings
 
-HEADER: Final = re.compile(r"# (/\S*/)?([^/\s]+\.(?:timer|service))(?:\.d/([^/\s]+\.conf))?")
+HEADER: Final = re.compile(r"# (/\S*/)?([^/\s]{1,240}\.(?:timer|service))(?:\.d/([^/\s]+\.conf))?")
 SECTION: Final = re.compile(r"\[([^\[\]]+)\]")
 ASSIGNMENT: Final = re.compile(r"([A-Za-z0-9-]+)\s*=\s*(.*)", re.DOTALL)
 LONGEST_LINE: Final = 100_000  # characters, with those that continue it
@@ -32,11 +32,13 @@ class Unit:
 
     name: str
     line: int
+    size: int = 0  # characters of what its files assign
     settings: dict[str, list[Setting]] = attrs.field(factory=dict)  # by `Section.Name`
 
     def assign(self, section: str, setting: Setting) -> None:
         """Add an assignment."""
         path = f"{section}.{setting.name}"
+        self.size += len(path) + len(setting.value)
         if setting.value:
             self.settings.setdefault(path, []).append(setting)
         else:

@@ -24,18 +24,18 @@ SHAPE: Final = 'a document is {"jobs": [...]}, a list of jobs, or one job'
 
 def read(text: str, found: Findings, tasks: KnownTasks, manifests: bool = False) -> None:
     """Read a text of YAML; `manifests`: nothing but manifests of Kubernetes is meant to be there."""
-    empty = True
+    meant = False  # to be a set, be it an empty one
     for line, document in documents(text):
         if document is None:
             continue
-        empty = False
         if kubernetes.is_manifest(document):
             kubernetes.read(document, found, tasks)
         elif manifests:
             found.refuse(f"line {line}", "it has no apiVersion and kind")
         else:
+            meant = True
             _document(line, document, found)
-    if empty:
+    if not (meant or found.jobs or found.faults):  # an empty list of Kubernetes may be of another namespace
         found.refuse("line 1", "there is no job in it; an empty set is `jobs: []`")
 
 

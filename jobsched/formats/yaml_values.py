@@ -6,10 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final, NoReturn
 
+import attrs
 import yaml
 
 from ..model.errors import Invalid
-from .findings import MOST_VALUES
+from .findings import MOST_CHARACTERS, MOST_VALUES
 
 DEEPEST: Final = 50
 MERGE: Final = "<<"
@@ -22,6 +23,9 @@ OCTAL, HEX = re.compile("0o[0-7]+"), re.compile("0x[0-9a-fA-F]+")
 FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 ENDLESS: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 LONGEST_NUMBER: Final = 1000  # characters
+WEIGHT: Final = 3  # values that a list or an object takes the memory of
+LINE_ENDS: Final = "\n\r\x85\u2028\u2029"
+MOST_DIRECTIVES: Final = 100  # the parser compares each prefix of tags with all others, and holds Python's lock
 
 
 class BadYaml(Invalid):
@@ -30,6 +34,8 @@ class BadYaml(Invalid):
 
 class Lined(dict[str, Any]):
     """An object, and the line of it and of each of its names."""
+
+    __slots__ = ("line", "lines")
 
     def __init__(self, line: int) -> None:
         super().__init__()
@@ -40,6 +46,8 @@ class Lined(dict[str, Any]):
 class LinedList(list[Any]):
     """A list, and the line of each of its items."""
 
+    __slots__ = ("lines",)
+
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[int] = []
@@ -47,6 +55,8 @@ class LinedList(list[Any]):
 
 def documents(text: str) -> Iterator[tuple[int, object]]:
     """The documents, each with its line. Raises BadYaml."""
+    if sum(text.count(f"{end}%") for end in LINE_ENDS) > MOST_DIRECTIVES:
+        _refuse(1, f"it has more than {MOST_DIRECTIVES} lines that begin with %")
     try:
         yield from _Builder(text).documents()
     except yaml.MarkedYAMLError as why:
@@ -71,13 +81,25 @@ def _refuse(line: int, words: str) -> NoReturn:
     raise BadYaml(words, f"line {line}")
 
 
+@attrs.frozen
+class _Anchored:
+    """What aliases stand for: the value, what it counts for, and how many levels of lists and objects it has."""
+
+    value: object
+    count: int
+    size: int
+    height: int
+
+
 class _Builder:
     """Makes values of a parser's events. Nothing is read ahead, so what is too deep or too large is found early."""
 
     def __init__(self, text: str) -> None:
         self._events = yaml.parse(text, Loader=LOADER)
-        self._anchors: dict[str, tuple[object, int]] = {}  # the value, and how many values it has
-        self._count = 0
+        self._anchors: dict[str, _Anchored] = {}
+        self._count = 0  # of values so far, those counted that aliases repeat
+        self._size = 0  # of characters
+        self._deepest = 0  # of the levels so far
 
     def documents(self) -> Iterator[tuple[int, object]]:
         """Each document with the line at which it begins."""
@@ -90,33 +112,40 @@ class _Builder:
     def _value(self, event: yaml.Event, depth: int) -> object:
         line = event.start_mark.line + 1
         if isinstance(event, yaml.AliasEvent):
-            return self._alias(event.anchor, line)
-        self._counted(1, line)
-        if depth > DEEPEST:
-            _refuse(line, f"it is nested deeper than {DEEPEST}")
-        begin = self._count
+            return self._alias(event.anchor, depth, line)
+        count, size, deepest = self._count, self._size, self._deepest
+        self._deepest = depth
         tag = _tag(event, line)
         if isinstance(event, yaml.ScalarEvent):
+            self._counted(1, len(event.value), depth, line)
             value: object = _scalar(event, tag, line)
-        elif isinstance(event, yaml.SequenceStartEvent):
-            value = self._list(depth)
         else:
-            value = self._object(line, depth)
+            self._counted(WEIGHT, 0, depth, line)
+            is_list = isinstance(event, yaml.SequenceStartEvent)
+            value = self._list(depth) if is_list else self._object(line, depth)
         if event.anchor is not None:
-            self._anchors[event.anchor] = value, self._count - begin + 1
+            height = self._deepest - depth
+            self._anchors[event.anchor] = _Anchored(value, self._count - count, self._size - size, height)
+        self._deepest = max(self._deepest, deepest)
         return value
 
-    def _alias(self, name: str, line: int) -> object:
+    def _alias(self, name: str, depth: int, line: int) -> object:
         if name not in self._anchors:
             _refuse(line, f"*{name[:80]} stands for nothing before it")
-        value, count = self._anchors[name]
-        self._counted(count, line)
-        return value
+        found = self._anchors[name]
+        self._counted(found.count, found.size, depth + found.height, line)
+        return found.value
 
-    def _counted(self, count: int, line: int) -> None:
+    def _counted(self, count: int, size: int, depth: int, line: int) -> None:
+        """Refuse what is more than one text may hold, or deeper."""
         self._count += count
-        if self._count > MOST_VALUES:
-            _refuse(line, f"it holds more than {MOST_VALUES:,} values, those counted that aliases repeat")
+        self._size += size
+        self._deepest = max(self._deepest, depth)
+        if depth > DEEPEST:
+            _refuse(line, f"it is nested deeper than {DEEPEST}")
+        for found, most, what in ((self._count, MOST_VALUES, "values"), (self._size, MOST_CHARACTERS, "characters")):
+            if found > most:
+                _refuse(line, f"it holds more than {most:,} {what}, those counted that aliases repeat")
 
     def _list(self, depth: int) -> LinedList:
         found = LinedList()
@@ -131,6 +160,7 @@ class _Builder:
             here = event.start_mark.line + 1
             if not isinstance(event, yaml.ScalarEvent):
                 _refuse(here, "a name is text")
+            self._counted(0, len(event.value), depth, here)
             value = self._value(next(self._events), depth + 1)
             if event.value == MERGE and event.implicit[0]:
                 merged += _to_merge(value, here)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from urllib.parse import parse_qs
 
 from klein import Klein
 from klein.interfaces import IKleinRequest
+from msgspec import Struct
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.http import Request
@@ -16,7 +18,11 @@ from werkzeug.exceptions import MethodNotAllowed
 from ..model.caller import Caller
 from ..model.errors import Forbidden, Invalid
 from . import conditions, problems
-from .route import FORMS, Admit, Route, content_type, has_body
+from .route import FORMS, Admit, Route, content_type, has_body, query_of
+
+
+class Nothing(Struct, forbid_unknown_fields=True):
+    """The query of a call that takes none."""
 
 
 def make_app(routes: list[Route], admit: Admit, handlers: problems.Handlers | None = None) -> Klein:
@@ -98,10 +104,13 @@ def _outliving(route: Route) -> Callable[..., Deferred[bytes]]:
 
 
 def _check(request: Request, route: Route) -> None:
-    """Refuse a form, and any condition or body that the route would silently ignore. Raises Forbidden, Invalid."""
+    """Refuse a form, and any condition, body or query that would silently be ignored. Raises Forbidden, Invalid."""
     if request.method not in conditions.READS:
         if not route.form and (route.takes is None or route.bare) and content_type(request) in FORMS:
             raise Forbidden("a form may not do this; send no content type, or application/json")
         conditions.must_be_none(request, matched=route.conditional, made=route.anew)
     if route.takes is None and not route.form and has_body(request):
         raise Invalid("this call takes no body")
+    if not route.forgiving and b"?" in request.uri:
+        # The arguments that Twisted found may be those of a body, too.
+        query_of(parse_qs(request.uri.partition(b"?")[2], keep_blank_values=True), Nothing)

@@ -77,7 +77,7 @@ class ConnectionGate(WrappingFactory[ProtocolWrapper]):
         """How many connections are open."""
         return len(self.protocols)
 
-    def buildProtocol(self, addr: IAddress | None) -> Any:  # a Refusal is no wrapper, as Twisted has it
+    def buildProtocol(self, addr: IAddress | None) -> Protocol:  # type: ignore[override]  # Twisted has it that a factory of wrappers makes wrappers alone
         if self.inside < self.most:
             return super().buildProtocol(addr)
         if self._log_throttle.should_log("full", self._seconds()):
@@ -135,6 +135,7 @@ class Channel(HTTPChannel):
     _next_request: IDelayedCall | None = None  # of the next request, when it has come already
     _log = Logger(observer=LogPublisher())  # goes nowhere: Twisted's own logger would report each silent client
     _deaf = False  # no more input is read: the last answer is written
+    _secure: bool | None = None
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -170,6 +171,12 @@ class Channel(HTTPChannel):
             self.refuse(400, "a header goes over several lines")
         else:
             super().lineReceived(line)
+
+    def isSecure(self) -> bool:
+        """As Twisted has it, who finds it out anew each time. Klein asks with each request."""
+        if self._secure is None:
+            self._secure = bool(super().isSecure())
+        return self._secure
 
     @property
     def asked(self) -> tuple[bytes, bytes]:
@@ -275,11 +282,17 @@ class Channel(HTTPChannel):
         self._deadline = None
 
 
-def _socket(wire: object) -> Any:  # of any kind; each has a bufferSize
+class _Socket(typing.Protocol):
+    """Of any kind: TCP, or a file's."""
+
+    bufferSize: int
+
+
+def _socket(wire: object) -> _Socket:
     """The socket inside the wrappers of the gate and of TLS."""
     while isinstance(wire, ProtocolWrapper):
         wire = wire.transport
-    return wire
+    return typing.cast("_Socket", wire)
 
 
 def _cancel(call: IDelayedCall | None) -> None:

@@ -55,22 +55,30 @@ class FileSender:
             if not data:
                 raise EOFError(f"{self._left} bytes of it are gone")
         except (OSError, EOFError):
-            self._request.unregisterProducer()
+            no_more(self._request)
             self._close(Failure())
             return
         self._left -= len(data)
         self._request.write(data)
         if not self._left:
-            self._request.unregisterProducer()
+            no_more(self._request)
             self._close()
 
     def stopProducing(self) -> None:
+        no_more(self._request)
         self._close()
 
     def _close(self, result: bytes | Failure = b"") -> None:
         self._file.close()
         if not self.done.called:
             self.done.callback(result)  # be it a failure
+
+
+def no_more(request: Request) -> None:
+    """Whoever gave the bytes of an answer gives no more: they have come to their end, or the client has gone. Without
+    this a client that goes would be logged by Twisted as a fault of ours."""
+    if getattr(request, "channel", None) is not None:
+        request.unregisterProducer()
 
 
 async def send_file(request: Request, path: Path) -> bytes:
@@ -217,8 +225,7 @@ class Follower:
         """All is sent."""
         if self._file is not None:
             self._file.close()
-        if not self.gone:
-            self._request.unregisterProducer()
+        no_more(self._request)
 
     def room(self) -> Deferred[None]:
         """Fires when a slow client takes more, or has gone. Looking every `LOOK` seconds would limit the speed."""

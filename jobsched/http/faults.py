@@ -16,6 +16,7 @@ from ..model.errors import Invalid, place
 from ..model.printable import COMPARED, hint
 
 MOST: Final = 20  # faults that are told of one request
+LOOKED_AT: Final = 1000  # items of a list or an object that are looked at for faults: a body may have 500,000
 # What a field may hold, where an example says it best.
 SUCH_AS: Final = {
     "interval": 'an object such as {"minutes": 5}',
@@ -52,7 +53,7 @@ def _of_field(value: object, kind: inspect.Type, hinted: object, pointer: str, s
     try:
         msgspec.convert(value, hinted, strict=strict)
     except msgspec.ValidationError:
-        within = list(_within(value, kind, pointer, strict))
+        within = list(islice(_within(value, kind, pointer, strict), MOST))
         yield from within or [Invalid(_words(pointer, kind, value), pointer)]
 
 
@@ -62,11 +63,11 @@ def _within(value: object, kind: inspect.Type, pointer: str, strict: bool) -> It
         if isinstance(each, inspect.StructType) and isinstance(value, dict):
             yield from _of_record(value, each.cls, pointer, strict)
         elif isinstance(each, inspect.ListType) and isinstance(value, list):
-            for number, item in enumerate(value):
+            for number, item in enumerate(islice(value, LOOKED_AT)):
                 if not _may_be(item, each.item_type):
                     yield Invalid(_words(f"{pointer}/{number}", each.item_type, item), f"{pointer}/{number}")
         elif isinstance(each, inspect.DictType) and isinstance(value, dict):
-            for name, item in value.items():
+            for name, item in islice(value.items(), LOOKED_AT):
                 if not _may_be(item, each.value_type):
                     yield Invalid(_words(place(name), each.value_type, item), pointer + place(name))
 

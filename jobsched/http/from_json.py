@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, TypedDict, TypeVar, cast
+from typing import Any, TypedDict, TypeVar
 
 import attrs
 import msgspec
@@ -68,7 +68,9 @@ def replaced(job: Job | None, request: JobIn, defaults: Defaults) -> Draft:
     """The draft that a request asks for, in place of `job`, or for a new job. Raises Invalid."""
     before = {} if job is None or job.task != request.task else job.parameters
     meant = defaults.redaction.meant(request.parameters, before)
-    asked = _draft(msgspec.structs.replace(request, parameters=meant), defaults, job)
+    if meant != request.parameters:
+        request = msgspec.structs.replace(request, parameters=meant)
+    asked = _draft(request, defaults, job)
     if job is None or asked.watch.notify != job.watch.notify:
         defaults.receivers.check(asked.watch.notify)
     return asked
@@ -175,19 +177,30 @@ class _When(TypedDict):
 
 def _when(request: JobIn | PreviewIn, defaults: Defaults) -> _When:
     """The trigger that a request asks for, and its bounds, as fields of a draft."""
-    faults = Faults()
-    found: dict[str, Any] = {
+    found: _When = {
+        "every": None,
         "cron": request.cron,
+        "at": None,
         "timezone": given(request.timezone, defaults.timezone),
+        "start": None,
+        "end": None,
         "jitter": timedelta(seconds=request.jitter),
     }
+    faults = Faults()
     with faults.noting():
-        found["every"] = None if request.interval is None else every(request.interval)
-    for name in ("at", "start", "end"):
+        if request.interval is not None:
+            found["every"] = every(request.interval)
+    if request.at is not None:
         with faults.noting():
-            found[name] = instant(getattr(request, name), f"/{name}")
+            found["at"] = instant(request.at, "/at")
+    if request.start is not None:
+        with faults.noting():
+            found["start"] = instant(request.start, "/start")
+    if request.end is not None:
+        with faults.noting():
+            found["end"] = instant(request.end, "/end")
     faults.check()
-    return cast("_When", found)
+    return found
 
 
 def every(interval: IntervalIn) -> timedelta:
@@ -251,6 +264,7 @@ def _policy(request: JobIn, defaults: Policy) -> Policy:
         retry_delay=timedelta(seconds=request.retry_delay),
         placement=request.placement,
         require=request.require,
+        on_isolation=request.on_isolation,
     )
 
 

@@ -8,12 +8,14 @@ by a host name of its own that suddenly points here (DNS rebinding). No answer e
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from twisted.internet.address import UNIXAddress
 from twisted.web.http import Request, datetimeToString
 from twisted.web.http_headers import Headers
 
+from ..clock import wall_time
 from ..model.hosts import Hosts
 from . import problems
 
@@ -69,6 +71,7 @@ def fault(request: Request, hosts: Hosts | None) -> tuple[int, str] | None:
     return None
 
 
+@lru_cache(maxsize=64)  # nearly all requests name one of few
 def _is_host(text: bytes) -> bool:
     try:
         text.partition(b":")[0].decode("ascii").encode("idna")  # as werkzeug does it later
@@ -103,9 +106,15 @@ def add_security_headers(headers: Headers) -> None:
     for name, value in UNLESS_SET:
         if not headers.hasHeader(name):
             headers.setRawHeaders(name, [value])
-    headers.setRawHeaders(b"Date", [datetimeToString()])
+    headers.setRawHeaders(b"Date", [_date(int(wall_time()))])
     if not headers.hasHeader(b"cache-control"):
         headers.setRawHeaders(b"Cache-Control", [b"no-cache" if headers.hasHeader(b"etag") else b"no-store"])
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    """A second since 1970, as headers have it."""
+    return bytes(datetimeToString(second))
 
 
 def outright(status: int, detail: str) -> bytes:

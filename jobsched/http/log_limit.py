@@ -63,8 +63,7 @@ class Lines:
         self._tell_counts(None)
 
     def _arm(self) -> None:
-        end = self._throttle.next_end()
-        if self._call is None and end is not None:
+        if self._call is None and (end := self._throttle.next_end()) is not None:
             self._call = self._clock.callLater(max(end - self._clock.seconds(), 0), self._ring)
 
     def _ring(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Protocol, cast
+from typing import Annotated, Any, Final, Protocol, cast
 
 import attrs
 import msgspec
@@ -169,14 +169,16 @@ def _known(request: Request, failure: Failure) -> bytes | Deferred[bytes]:
     wrong = why.all if isinstance(why, (errors.Invalid, Unsayable)) else ()
     found = [Fault(pointer=each.pointer, detail=each.detail) for each in wrong]
     candidates = why.ids if isinstance(why, errors.Ambiguous) else ()
-    return answer(request, status, str(why), found, kind_of(why), candidates)
+    text = answer(request, status, str(why), found, kind_of(why), candidates)
+    errors.let_go(why)
+    return text
 
 
 def _http(request: Request, failure: Failure) -> bytes:
     why: Any = failure.value
     for name, value in why.get_headers():
         if name.lower() == "allow":
-            request.setHeader(b"allow", value.encode("ascii"))
+            request.setHeader(b"allow", ", ".join(sorted(value.split(", "))).encode("ascii"))
     words = {404: "there is nothing at this path", 405: "this method is not for this path"}
     return answer(request, why.code or 500, words.get(why.code or 0, why.description or "refused"))
 
@@ -230,11 +232,12 @@ def shown(request: IRequest) -> str:
 
 
 _AT = re.compile(r" - at `\$(.*)`$")
+NOTHING: Final = object()  # in place of what was given: it cannot be looked at field by field
 
 
 def invalid(why: msgspec.ValidationError, given: object, record: type[object], strict: bool = True) -> errors.Invalid:
     """All that is wrong with `given` in our words, since msgspec has found a fault in it."""
-    found = faults(given, cast(type[msgspec.Struct], record), strict)
+    found = [] if given is NOTHING else faults(given, cast(type[msgspec.Struct], record), strict)
     if found:
         return errors.Invalid(found[0].detail, found[0].pointer, found[1:])
     text = str(why)  # a fault that only msgspec sees: its `$.interval.seconds` becomes the pointer `/interval/seconds`

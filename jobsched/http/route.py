@@ -87,6 +87,13 @@ class Route:
         """The path with its variables as OpenAPI has them: /jobs/{job_id}."""
         return re.sub("<(.*?)>", r"{\1}", self.path)
 
+    @property
+    def forgiving(self) -> bool:
+        """Whether `app` lets any query pass: the call looks at it itself, or is one of browsers and probes, which may
+        have something behind a question mark. No other may be carried out: `PATCH /jobs/x?plan=1` would change it.
+        """
+        return self.asks is not None or self.scope == "open" or not self.gives
+
 
 def caller(request: Request) -> Caller:
     """The caller of a request that was let in."""
@@ -135,7 +142,7 @@ def body(request: Request, kind: type[T], content_types: tuple[bytes, ...] = JSO
         decoded = msgspec.json.decode(given, type=kind)
         doubled = duplicate(given)
     except msgspec.ValidationError as why:
-        raise problems.invalid(why, _plain(given), kind) from None
+        raise problems.invalid(why, plain(given), kind) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
         raise Invalid(f"the body is not JSON: {why}") from None
     if doubled is not None:
@@ -143,12 +150,12 @@ def body(request: Request, kind: type[T], content_types: tuple[bytes, ...] = JSO
     return decoded
 
 
-def _plain(given: bytes) -> object:
-    """What is said in JSON, as Python has it; None if it is not JSON as far as its end."""
+def plain(given: bytes | msgspec.Raw) -> object:
+    """What is said in JSON, as Python has it; NOTHING if it is not JSON as far as its end, or cannot be held."""
     try:
         return msgspec.json.decode(given)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        return problems.NOTHING
 
 
 def content_type(request: Request) -> bytes:

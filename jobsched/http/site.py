@@ -18,7 +18,7 @@ from ..model.hosts import Hosts
 from . import connection, host_check, problems
 from .app import make_app
 from .connection import Channel, ConnectionGate
-from .large_bodies import MOST_BODY, LargeBodies
+from .large_bodies import MOST_BODY, PACE, LargeBodies
 from .log_limit import Lines, shown
 from .route import Admit, Route
 
@@ -38,6 +38,8 @@ class LimitedRequest(ServerRequest):
     defaultContentType = None  # what has no body has no type
     _received = 0
     _most = MOST_BODY
+    _came = 0.0  # elapsed time when the last of a large body came, and when its answer began
+    _let_in = 0.0  # elapsed time when it was let in
     refused = False
     logged = False  # the log has a line about this request already
     known = False  # the request has a valid token
@@ -51,6 +53,8 @@ class LimitedRequest(ServerRequest):
 
     def handleContentChunk(self, data: bytes) -> None:
         self._received += len(data)
+        if self._most > MOST_BODY:
+            self._came = elapsed()
         if self._received > self._most and not self.refused:
             self._ask_for_room(self._received)
         if not self.refused:
@@ -77,6 +81,7 @@ class LimitedRequest(ServerRequest):
 
     def write(self, data: bytes) -> None:
         if not self.startedWriting:
+            self._came = elapsed()
             host_check.add_security_headers(self.responseHeaders)
         super().write(data)
 
@@ -90,11 +95,25 @@ class LimitedRequest(ServerRequest):
         self.finish()
         return reason
 
+    def holds(self, still: float, taking: float) -> bool:
+        """Whether it may keep its place from others: see `large_bodies`."""
+        now = elapsed()
+        if self.startedWriting:
+            return now - self._came < taking
+        comes = now - self._came < still and self._received >= PACE * (now - self._let_in - still)
+        return bool(self.begun) or comes
+
+    def cut_off(self) -> None:
+        """Close the connection at once."""
+        if self.channel is not None:
+            self._channel().transport.abortConnection()
+
     def _ask_for_room(self, size: int) -> None:
         """Refuse a body of that size, unless the call may have it."""
         channel = self._channel()
         try:
             self._most = channel.site.large_bodies.room(self, *channel.asked)
+            self._came = self._let_in = elapsed()
         except JobschedError as why:
             self._refuse(problems.status_of(why), str(why))
             return

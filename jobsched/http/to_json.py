@@ -66,6 +66,7 @@ def job_out(
         parameters=redaction.shown(job.parameters),
         placement=job.policy.placement,
         require=dict(job.policy.require),
+        on_isolation=job.policy.on_isolation,
         **watched(job.watch),
         **told(job.about),
         state=job.state,
@@ -91,7 +92,7 @@ def request_out(job: Job, usual: Policy, timezone: str, redaction: Redaction) ->
     defaults: dict[str, object] = {
         "name": job.id, "timezone": timezone, "overlap": usual.overlap, "misfire_grace": seconds(usual.misfire_grace),
         "catch_up": usual.catch_up, "retries": 0, "retry_delay": 60, "jitter": 0, "placement": "any", "parameters": {},
-        "require": {}, "labels": {},
+        "require": {}, "on_isolation": "end", "labels": {},
     }  # fmt: skip
     wanted = definition(job) | {"id": job.id}
     if job.watch.notify is not None:
@@ -161,6 +162,8 @@ def run_out(run: Run, last_line: str | None = None) -> RunOut:
         max_rss=run.max_rss,
         term_at=run.term_at,
         kill_at=run.kill_at,
+        waited_for=run.waited_for,
+        isolated=run.isolated,
         output=OutputOut(bytes=run.output_bytes, kept=run.output_kept, truncated=run.output_truncated),
         last_line=last_line,
         rerun_of=run.rerun_of,

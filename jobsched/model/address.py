@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 # Metadata services of clouds: any program may get the machine's own keys there, or reconfigure the machine.
@@ -25,6 +26,7 @@ NAT64 = IPv6Network("64:ff9b::/96")
 LOCAL_NAT64 = IPv6Network("64:ff9b:1::/48")  # the position of the IPv4 address within it is known to its network only
 
 
+@lru_cache(maxsize=1024)  # it is asked for with each request, and few clients ask often
 def neighbourhood(address: str) -> str:
     """The name under which a client is counted: for IPv6 the /64 network, since one customer has 2**64 addresses.
 

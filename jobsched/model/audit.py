@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -10,6 +10,7 @@ import attrs
 
 from .definition import definition
 from .hold import Hold
+from .ids import parts_of
 from .job import Job
 from .job_key import JobKey
 from .redaction import Redaction
@@ -94,6 +95,14 @@ class Signature:
     redaction: Redaction = attrs.field(factory=Redaction)
     group: str | None = None
 
+    def parts(self, count: int) -> Iterator[Signature]:
+        """Those of the parts of the order, as `ids.parts_of`."""
+        for part_id in parts_of(self.id, count):
+            yield Signature(
+                id=part_id, at=self.at, who=self.who, address=self.address, node=self.node,
+                redaction=self.redaction, group=self.id,
+            )  # fmt: skip
+
     def under(
         self, action: Action, *, before: Facts | None = None, after: Facts | None = None, job: Job | None = None
     ) -> Entry:
@@ -112,13 +121,10 @@ class Signature:
         """
         job = after or before
         assert job is not None
-        was, now = _facts(before), _facts(after)
-        if was and now:
-            names = [name for name in was | now if was.get(name, _ABSENT) != now.get(name, _ABSENT)]
-            was, now = _only(names, was), _only(names, now)
-            if not names:
-                return None
-        return self.under(_action(before, after), before=self._plain(was), after=self._plain(now), job=job)
+        was, now = differing(before, after, self.redaction)
+        if was is None and now is None:
+            return None
+        return self.under(_action(before, after), before=was, after=now, job=job)
 
     def of_removal(self, job: Job, ended: Sequence[Run]) -> Entry | None:
         """The entry for a deleted job; `ended` are the runs of the job that were ended with it."""
@@ -141,7 +147,7 @@ class Signature:
     def of_hold(self, action: Action, before: Hold | None, after: Hold | None) -> Entry:
         """The entry for a hold that was made, changed or ended."""
         was, now = ({} if hold is None else hold.fields for hold in (before, after))
-        return self.under(action, before=self._plain(was), after=self._plain(now))
+        return self.under(action, before=_plain(was, self.redaction), after=_plain(now, self.redaction))
 
     def of_key(self, job: Job, before: JobKey | None, after: JobKey | None) -> Entry:
         """The entry for a key of a job that was made or revoked."""
@@ -152,12 +158,23 @@ class Signature:
         entry = self.under(action, before=before, after=after)
         return attrs.evolve(entry, target=run.id, job_id=run.job_id, name=run.job_name, task=run.task)
 
-    def _plain(self, facts: Facts) -> Facts | None:
-        """`facts` as they may be kept and shown: without secrets; None: there are none."""
-        kept = {name: utc_text(value) if isinstance(value, datetime) else value for name, value in facts.items()}
-        if "parameters" in facts:
-            kept["parameters"] = self.redaction.shown(facts["parameters"])
-        return kept or None
+
+def differing(before: Job | None, after: Job | None, redaction: Redaction) -> tuple[Facts | None, Facts | None]:
+    """What a job was and is, as far as it differs, without secrets. They are compared before these are hidden."""
+    was, now = _facts(before), _facts(after)
+    if was and now:
+        names = [name for name, value in was.items() if now.get(name, _ABSENT) != value]
+        names += [name for name in now if name not in was]
+        was, now = _only(names, was), _only(names, now)
+    return _plain(was, redaction), _plain(now, redaction)
+
+
+def _plain(facts: Facts, redaction: Redaction) -> Facts | None:
+    """`facts` as they may be kept and shown: without secrets; None: there are none."""
+    kept = {name: utc_text(value) if type(value) is datetime else value for name, value in facts.items()}
+    if "parameters" in facts:
+        kept["parameters"] = redaction.shown(facts["parameters"])
+    return kept or None
 
 
 def _action(before: Job | None, after: Job | None) -> Action:

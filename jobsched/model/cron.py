@@ -10,7 +10,7 @@ from functools import lru_cache
 import attrs
 
 from . import pattern, zone
-from .cron_hint import hint
+from .cron_hint import LOOKED_AT, hint
 from .errors import BadTrigger, Faults
 from .pattern import Pattern
 from .zone import DAY, TICK, Gap, Season, Zone
@@ -45,7 +45,7 @@ class Cron:
 
     def next_after(self, instant: datetime) -> datetime | None:
         """The first due strictly after `instant`, in UTC; None when the next 50 years have none."""
-        return _next(pattern.read(self.expression), zone.find(self.timezone), instant)
+        return _next_after(self.expression, self.timezone, instant)
 
     def count(self, after: datetime, until: datetime) -> int:
         """How many dues there are in `after < due <= until`, without walking from one to the next."""
@@ -114,6 +114,8 @@ def _prove(expression: str, timezone: str) -> None:
     try:
         _try(expression, timezone)
     except BadTrigger as why:
+        if len(expression) > LOOKED_AT:
+            raise
         raise BadTrigger(f"{why}; {hint(expression, timezone, _is_followed)}", why.pointer) from None
 
 
@@ -127,6 +129,11 @@ def _is_followed(expression: str, timezone: str) -> bool:
         _try(expression, timezone)
         return True
     return False
+
+
+@lru_cache(maxsize=2048)  # jobs of a set have few rules, and all are made at one instant
+def _next_after(expression: str, timezone: str, instant: datetime) -> datetime | None:
+    return _next(pattern.read(expression), zone.find(timezone), instant)
 
 
 def _next(rule: Pattern, place: Zone, instant: datetime) -> datetime | None:

@@ -19,6 +19,7 @@ DASHES = dict.fromkeys(map(ord, "\N{HYPHEN}\N{EN DASH}\N{EM DASH}\N{MINUS SIGN}"
 UNITS = {"second": "seconds", "minute": "minutes", "hour": "hours", "day of month": "days", "day of week": "days"}
 SPANS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 WORDS = {"ms": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+LOOKED_AT = 1000  # characters of an expression for which is looked what was meant: that takes as long as it is
 EXAMPLE = '"0 3 * * *" is 03:00 each day'
 AT_START = "for a run at each start, have what starts the machine call POST /jobs/ID/run"
 

@@ -15,6 +15,8 @@ from .printable import printable
 from .trigger import Interval, Trigger
 
 MOST_PARAMETERS: Final = 64 * 1024  # bytes of all parameters of a job, as JSON in UTF-8
+LONGEST_CHARACTER: Final = 6  # bytes that one takes there at most, as \u0001 does
+PUNCTUATION: Final = 8  # bytes more for a name and its value at most
 MOST_TAGS = 32  # of one node, or asked for by one job
 LONGEST_TAG_NAME = 64  # characters
 LONGEST_TAG_VALUE = 200
@@ -45,6 +47,7 @@ def definition(job: Job) -> dict[str, object]:
         "parameters": job.parameters,
         "placement": policy.placement,
         "require": dict(policy.require),
+        "on_isolation": policy.on_isolation,
         **watched(job.watch),
         **told(job.about),
         **_rule(schedule.trigger),
@@ -132,18 +135,22 @@ def check_parameters(parameters: Mapping[str, object]) -> None:
     """Raises Invalid for text that no program can be given, and for more than `MOST_PARAMETERS` bytes in all."""
     if not parameters:
         return
+    most = 0
     for name, value in parameters.items():
         if isinstance(value, str):
-            _check_text(value, place("parameters", name))
-    found = parameters_size(parameters)
+            _check_text(value, name)
+            most += LONGEST_CHARACTER * (len(name) + len(value)) + PUNCTUATION
+        else:
+            most = MOST_PARAMETERS + 1
+    found = parameters_size(parameters) if most > MOST_PARAMETERS else 0
     if found > MOST_PARAMETERS:
         raise Invalid(f"hold {found} bytes of JSON together, and may hold {MOST_PARAMETERS}", "/parameters")
 
 
-def _check_text(text: str, pointer: str) -> None:
+def _check_text(text: str, name: str) -> None:
     if "\0" in text:
-        raise Invalid("holds a NUL character", pointer)
+        raise Invalid("holds a NUL character", place("parameters", name))
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise Invalid("holds half of a surrogate pair", pointer) from None
+        raise Invalid("holds half of a surrogate pair", place("parameters", name)) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -42,6 +42,14 @@ def without_nodes(known: Iterable[Node], living: Iterable[Node]) -> Downtime | N
     last = max((node.seen for node in known if node.id not in began), default=None)
     first = min(began.values(), default=None)
     return None if last is None or first is None or last >= first else Downtime(last, first, NO_NODE)
+
+
+def downtime_before(known: Sequence[Node], node_id: str) -> Downtime | None:
+    """The downtime that ended when that node began. None: another node lived then, or there was no node before."""
+    began = next((node.since for node in known if node.id == node_id), None)
+    if began is None:
+        return None
+    return without_nodes(known, [node for node in known if node.id == node_id or node.since > began])
 
 
 @attrs.frozen(kw_only=True)

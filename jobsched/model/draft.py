@@ -44,9 +44,21 @@ class Draft:
 
     def remade(self, job: Job, now: datetime) -> Job:
         """`job`, changed to what this draft asks for; dues start anew after `now` only where the schedule changed."""
-        schedule = self.schedule(job.id, now)
-        if self.same_rule(job.schedule.trigger) and self.start == job.schedule.start:
-            schedule = attrs.evolve(schedule, trigger=job.schedule.trigger)
+        return self._changed(job, *self._dues(job, now), now)
+
+    def put(self, job: Job, now: datetime) -> Job:
+        """As `remade`; `job` itself where it equals that, as most jobs of a set do: to make it costs more."""
+        schedule, next_due = self._dues(job, now)
+        same = (self.name, self.task, self.timezone, self.timeout, self.max_runs) == (
+            job.name, job.task, job.timezone, job.timeout, job.max_runs,
+        ) and (self.policy, self.watch, self.about, self.parameters, schedule, next_due) == (
+            job.policy, job.watch, job.about, job.parameters, job.schedule, job.next_due,
+        )  # fmt: skip
+        return job if same else self._changed(job, schedule, next_due, now)
+
+    def _dues(self, job: Job, now: datetime) -> tuple[Schedule, datetime | None]:
+        kept = self.same_rule(job.schedule.trigger) and self.start == job.schedule.start
+        schedule = self.schedule(job.id, now, job.schedule.trigger if kept else None)
         next_due = job.next_due
         if schedule != job.schedule:
             next_due = schedule.first(now)
@@ -56,6 +68,9 @@ class Draft:
             next_due = None
         elif next_due is None:
             next_due = schedule.next_after(now)  # max_runs may have been raised
+        return schedule, next_due
+
+    def _changed(self, job: Job, schedule: Schedule, next_due: datetime | None, now: datetime) -> Job:
         asked = attrs.evolve(
             job, name=self.name, task=self.task, schedule=schedule, timezone=self.timezone, policy=self.policy,
             watch=self.watch, about=self.about, timeout=self.timeout, parameters=self.parameters,
@@ -82,11 +97,14 @@ class Draft:
             updated=created,
         )
 
-    def schedule(self, salt: str, anchor: datetime) -> Schedule:
-        """The trigger in its bounds; an interval without `start` counts from `anchor`."""
+    def schedule(self, salt: str, anchor: datetime, trigger: Trigger | None = None) -> Schedule:
+        """The trigger in its bounds; an interval without `start` counts from `anchor`. `trigger`: the one to go on
+        with, if it is there already."""
         if self.start is not None and self.end is not None and self.end < self.start:
             raise Invalid("end lies before start", "/end")
-        return Schedule(trigger=self._trigger(anchor), start=self.start, end=self.end, jitter=self.jitter, salt=salt)
+        made = self._trigger(anchor)  # refuses what cannot be one
+        kept = trigger or made
+        return Schedule(trigger=kept, start=self.start, end=self.end, jitter=self.jitter, salt=salt)
 
     def same_rule(self, trigger: Trigger) -> bool:
         """Whether this draft asks for the rule that `trigger` follows already, whatever the start of an interval."""

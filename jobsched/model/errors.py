@@ -32,7 +32,7 @@ class BadTrigger(Invalid):
 
 
 class _Noting:
-    """A class and no generator: a set of jobs enters one a hundred thousand times."""
+    """A class and no generator, one for all faults: a set of jobs enters it a hundred thousand times."""
 
     __slots__ = ("_found",)
 
@@ -44,6 +44,7 @@ class _Noting:
 
     def __exit__(self, _kind: object, why: BaseException | None, _traceback: object) -> bool:
         if isinstance(why, Invalid):
+            let_go(why)
             self._found += why.all
             return True
         return False
@@ -54,10 +55,11 @@ class Faults:
 
     def __init__(self) -> None:
         self._found: list[Invalid] = []
+        self._noting = _Noting(self._found)
 
     def noting(self) -> _Noting:
         """Note a fault that is found within, and go on behind it."""
-        return _Noting(self._found)
+        return self._noting
 
     def check(self) -> None:
         """Raises Invalid with all that was noted, if anything was."""
@@ -184,6 +186,13 @@ class BadConfig(JobschedError):
 
 class BadStore(JobschedError):
     """The database or its folder cannot be used: locked, or of another version."""
+
+
+def let_go(why: BaseException | None) -> None:
+    """Forget where an error was raised, and those that led to it. Their frames hold what was looked at, and each other
+    in a circle: a body of many megabytes would stay until Python looks for circles, which then takes seconds."""
+    while why is not None:
+        why = why.with_traceback(None).__context__
 
 
 def is_logged(why: BaseException | None) -> bool:

@@ -6,7 +6,7 @@ import os
 import re
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -17,18 +17,19 @@ MICROSECOND = timedelta(microseconds=1)
 BACK = timedelta(hours=3)  # a clock that is set back further was wrong before
 _BACK = BACK // MICROSECOND // 1000 << 12
 
+DRAWN: Final = 100  # parts whose chance is drawn at once: each draw gives Python's lock away
 MILLISECOND: Final = 13  # characters of an id that say in which it was made
 LONGEST: Final = 63  # characters of a word
 WORD: Final = "[a-z][a-z0-9._-]{0,62}"
 MADE: Final = "[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 JOB_ID: Final = f"{WORD}|{MADE}"
-_MADE = re.compile(MADE)
+_WORD, _MADE = re.compile(WORD), re.compile(MADE)
 _UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def is_word(text: str) -> bool:
     """Whether it may be the id of a job that a caller chose: a word, and no UUID."""
-    return re.fullmatch(WORD, text) is not None and _UUID.fullmatch(text) is None
+    return _WORD.fullmatch(text) is not None and _UUID.fullmatch(text) is None
 
 
 def is_made(text: str) -> bool:
@@ -61,11 +62,14 @@ def least(instant: datetime) -> str:
     return str(uuid.UUID(int=max((instant - EPOCH) // MICROSECOND // 1000, 0) << 80))
 
 
-def part_of(whole: str, number: int, count: int) -> str:
-    """The id of part `number` of `count`, of the same millisecond as the id of the whole. They sort by their number."""
-    fraction, rest = number * 4096 // count, number & 0xFFF
-    chance = int.from_bytes(os.urandom(6), "big")
-    return f"{whole[:MILLISECOND]}-7{fraction:03x}-8{rest:03x}-{chance:012x}"
+def parts_of(whole: str, count: int) -> Iterator[str]:
+    """The ids of so many parts, of the same millisecond as the id of the whole. They sort in this order."""
+    for number in range(count):
+        if number % DRAWN == 0:
+            chance = os.urandom(6 * DRAWN).hex()
+        begin, fraction = 12 * (number % DRAWN), number * 4096 // count
+        rest = number + -fraction * count // 4096  # counts from the first of that fraction
+        yield f"{whole[:MILLISECOND]}-7{fraction:03x}-8{rest:03x}-{chance[begin : begin + 12]}"
 
 
 class Ids:
@@ -77,7 +81,14 @@ class Ids:
     def __init__(self, entropy: Callable[[int], bytes] = os.urandom) -> None:
         self._entropy = entropy
         self._last = 0
+        self._latest = EPOCH
         self._lock = threading.Lock()
+
+    def onward(self, now: datetime) -> datetime:
+        """`now`; or, if the clock was set back since by no more than `BACK`, the latest instant that was given here."""
+        with self._lock:
+            self._latest = now if now < self._latest - BACK else max(now, self._latest)
+            return self._latest
 
     def make(self, now: datetime) -> str:
         """A fresh id, in the usual text form of 36 characters.
@@ -90,5 +101,9 @@ class Ids:
         with self._lock:
             count = self._last = stamp if stamp < self._last - _BACK else max(self._last + 1, stamp)
         chance = int.from_bytes(self._entropy(8), "big") >> 2
-        value = (count >> 12) << 80 | 0x7 << 76 | (count & 0xFFF) << 64 | 0b10 << 62 | chance
-        return str(uuid.UUID(int=value))
+        return f"{count >> 28:08x}-{count >> 12 & 0xFFFF:04x}-7{count & 0xFFF:03x}-{_spaced(0b10 << 62 | chance)}"
+
+
+def _spaced(value: int) -> str:
+    text = f"{value:016x}"
+    return f"{text[:4]}-{text[4:]}"

@@ -185,7 +185,7 @@ def _attempts(job: Job | None, runs: list[Run], whole: bool) -> Iterator[tuple[R
         return  # a changed or deleted job: the retries asked for then are not known
     if last.attempt > job.policy.retries + 1:
         yield last, f"attempt {last.attempt} at {_at(last.due)}, but {job.policy.retries} retries were asked for"
-    if last.state in RETRIED and last.attempt <= job.policy.retries:
+    if last.state in RETRIED and last.attempt <= job.policy.retries and not last.goes_on:
         yield last, f"attempt {last.attempt} at {_at(last.due)} {last.state} and was not followed by another"
 
 

@@ -10,7 +10,7 @@ import attrs
 
 from .job_list import IDLE, Activity, JobOrder
 from .labels import About, Label
-from .run import FAILING, LastRun
+from .run import FAILING, LastRun, OnIsolation
 from .times import utc_text
 from .trigger import Schedule
 
@@ -33,6 +33,7 @@ class Policy:
     retry_delay: timedelta = timedelta(seconds=60)
     placement: Placement = "any"
     require: Mapping[str, str] = attrs.field(factory=dict)  # tags that a node must have
+    on_isolation: OnIsolation = "end"  # what becomes of a run whose node is cut off from the others
 
 
 Event = Literal["failed", "timed_out", "lost", "missed", "overdue", "recovered", "started", "succeeded"]
@@ -219,7 +220,7 @@ class JobFilter:
     task: str | None = None
     state: JobState | None = None
     overdue: bool | None = None
-    failing: bool = False  # only those whose newest run that has ended failed, timed out, was lost or missed
+    failing: bool = False  # only those whose newest run that counts failed, timed out, was lost or missed
     needy: bool = False  # only those that are overdue or failing
     labels: tuple[Label, ...] = ()  # all of them
     words: tuple[str, ...] = ()  # each in the name, the description, the task or a label

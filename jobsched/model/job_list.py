@@ -13,7 +13,7 @@ import attrs
 from .errors import Invalid
 from .run import State
 
-Asked = Literal["created", "name", "next_due", "state", "last_ended", "attention"]
+Asked = Literal["created", "name", "next_due", "state", "last_ended", "attention", "when", "took", "task"]
 Sort = Asked | Literal["id"]  # `id`: for lists that stay the same, byte by byte; no caller names it
 
 SORTS: Final[tuple[Asked, ...]] = get_args(Asked)
@@ -77,9 +77,12 @@ class Activity:
     active: int = 0  # runs that wait or run
     recent: Sequence[Outcome] = ()  # newest first
 
-    @property
-    def median(self) -> float | None:
-        """Seconds that those of them took which succeeded; None: there is none."""
+    median: float | None = attrs.field(
+        init=False
+    )  # seconds that those of them took which succeeded; None: there is none
+
+    @median.default
+    def _of_recent(self) -> float | None:
         took = [run.duration for run in self.recent if run.state == "succeeded" and run.duration is not None]
         return median(took) if took else None
 

@@ -12,11 +12,12 @@ from typing import Final, Literal
 
 import attrs
 
-from .audit import Entry, Facts, Signature
+from .audit import Entry, Facts, Signature, differing
 from .errors import Invalid, JobschedError, NotFound, within
-from .ids import MILLISECOND, least, part_of
+from .ids import MILLISECOND, least
 from .job import Job
 from .labels import Label
+from .redaction import Redaction
 from .set_rules import SetFaults
 
 What = Literal["create", "change", "keep", "delete"]
@@ -85,7 +86,17 @@ class SetPart:
     @classmethod
     def of(cls, step: Step) -> SetPart:
         """The part that a step is; its entry says how the job differs."""
-        before, after, entry = step.before, step.after, step.entry
+        entry = step.entry
+        return cls._of(step, (None, None) if entry is None else (entry.before, entry.after))
+
+    @classmethod
+    def planned(cls, step: Step, redaction: Redaction) -> SetPart:
+        """The part that a step would be, which needs no entry."""
+        return cls._of(step, (None, None) if step.what == "keep" else differing(step.before, step.after, redaction))
+
+    @classmethod
+    def _of(cls, step: Step, differs: tuple[Facts | None, Facts | None]) -> SetPart:
+        before, after = step.before, step.after
         return cls(
             job_id=step.job.id,
             name=step.job.name,
@@ -93,8 +104,8 @@ class SetPart:
             version=None if after is None else after.version,
             due_before=None if before is None else before.next_due,
             due_after=None if after is None else after.next_due,
-            before=None if entry is None else entry.before,
-            after=None if entry is None else entry.after,
+            before=differs[0],
+            after=differs[1],
         )
 
 
@@ -166,7 +177,7 @@ def _step(standing: Standing, wanted: Wanted) -> Step:
         if (version := standing.first.get(wanted.job_id, after.version)) != after.version:
             after = attrs.evolve(after, version=version)
         return Step(what="create", before=None, after=after)
-    if after == before:
+    if after is before or after == before:
         return Step(what="keep", before=before, after=before)
     return Step(
         what="change", before=before, after=attrs.evolve(after, version=before.version + 1, updated=standing.now)
@@ -177,14 +188,14 @@ def signed(steps: Sequence[Step], signature: Signature, go_on: Callable[[], None
     """The steps with their entries in the audit log, as parts of one order. The ids of these sort as the steps do, once
     they begin with the millisecond in which the order was carried out."""
     found = list[Step]()
-    for number, step in enumerate(steps):
+    for number, (step, part) in enumerate(zip(steps, signature.parts(len(steps)), strict=True)):
         if number % OFTEN == 0:
             go_on()
         if step.what == "keep":
             found.append(step)
         else:
-            mine = attrs.evolve(signature, id=part_of(signature.id, number, len(steps)), group=signature.id)
-            found.append(attrs.evolve(step, entry=mine.of_job(step.before, step.after)))
+            entry = part.of_job(step.before, step.after)
+            found.append(Step(what=step.what, before=step.before, after=step.after, entry=entry))
     return found
 
 

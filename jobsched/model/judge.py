@@ -32,7 +32,8 @@ _WORDS: Final = {
 
 def judge(record: Record) -> Verdict:
     """Answer from the record alone."""
-    return attrs.evolve(_judged(record), name=record.name)
+    found = _judged(record)
+    return attrs.evolve(found, name=record.name, facts=(*found.facts, *_now(record, found)))
 
 
 def worst(runs: Sequence[Run]) -> Run | None:
@@ -43,6 +44,11 @@ def worst(runs: Sequence[Run]) -> Run | None:
     scheduled = [run for run in last.values() if run.cause != "manual"] or list(last.values())
     order = {state: place for place, state in enumerate(_SEVERITY)}
     return min(scheduled, key=lambda run: (order.get(run.state, len(order)), run.due), default=None)
+
+
+def waits_for_a_slot(run: Run) -> bool:
+    """Whether a run waits, and not for another run of its job."""
+    return run.state == "waiting" and run.reason == NO_SLOT
 
 
 def _judged(record: Record) -> Verdict:
@@ -75,7 +81,8 @@ def _said(record: Record, run: Run) -> tuple[Answer, str]:
         answer = classify(run.reason) or ("misfire" if run.state == "missed" else "overlap")
         many = f"{run.count} dues of {name} from {_told(run.due)} to {_told(run.until or run.due)} were"
         what = f"the due of {name} at {_told(run.due)} was" if run.count == 1 else many
-        return answer, f"{what} {run.state}: {run.reason}"
+        more = f", for it waits itself: {NO_SLOT}" if any(map(waits_for_a_slot, record.active)) else ""
+        return answer, f"{what} {run.state}: {run.reason}{more}"
     if run.state == "waiting":
         late = spoken(_whole(record.now - run.due))
         if record.held is not None and record.held.waiting == "hold" and not run.forced:
@@ -103,12 +110,7 @@ def _evidence(record: Record, run: Run) -> Iterator[Fact]:
     yield Fact(text="it was due" if run.count == 1 else f"the first of {run.count} dues", at=run.due, run_id=run.id)
     if run.until is not None and run.count > 1:
         yield Fact(text="the last of them", at=run.until, run_id=run.id)
-    if run.started is not None:
-        late = run.started - run.due
-        words = f"it started on node {run.node}" + (
-            f", {spoken(_whole(late))} late" if late >= timedelta(seconds=1) else ""
-        )
-        yield Fact(text=words, at=run.started, run_id=run.id)
+    yield from _began(run)
     for name, at in (("TERM", run.term_at), ("KILL", run.kill_at)):
         if at is not None:
             yield Fact(text=f"{name} was sent to its processes", at=at, run_id=run.id)
@@ -117,8 +119,9 @@ def _evidence(record: Record, run: Run) -> Iterator[Fact]:
         ran = run.exit_code is not None or run.signal is not None
         yield Fact(text=f"it ended: {code}" if ran else "it was recorded", at=run.ended, run_id=run.id)
     for other in record.active:
-        end = "is still active" if other.active else f"ended at {_told(other.ended or record.now)}"
-        yield Fact(text=f"run {other.id} of the job was active then, and {end}", at=other.started, run_id=other.id)
+        was = "active" if other.started is not None and other.started <= run.due else "waiting"
+        end = f"ended at {_told(other.ended)}" if other.ended is not None else f"is still {_goes_on(other)}"
+        yield Fact(text=f"run {other.id} of the job was {was} then, and {end}", at=other.started, run_id=other.id)
     for other in record.holders:
         yield Fact(text=f"a slot is held by run {other.id} of {other.job_name}", at=other.started, run_id=other.id)
     others = [each for each in record.runs if each.id != run.id]
@@ -128,6 +131,21 @@ def _evidence(record: Record, run: Run) -> Iterator[Fact]:
     for each in [each for each in others if each.due != run.due][:10]:
         yield Fact(text=f"another due of that time: {each.state}", at=each.due, run_id=each.id)
     yield from _changes(record)
+
+
+def _goes_on(run: Run) -> str:
+    return f"waiting: {run.reason}" if run.state == "waiting" else "active"
+
+
+def _began(run: Run) -> Iterator[Fact]:
+    if run.waited_for is not None:
+        yield Fact(text=f"it waited: {run.waited_for}", at=run.created, run_id=run.id)
+    if run.started is not None:
+        late = run.started - run.due
+        words = f"it started on node {run.node}" + (
+            f", {spoken(_whole(late))} late" if late >= timedelta(seconds=1) else ""
+        )
+        yield Fact(text=words, at=run.started, run_id=run.id)
 
 
 def _steps(record: Record, run: Run, answer: Answer) -> Iterator[Step]:
@@ -141,7 +159,9 @@ def _steps(record: Record, run: Run, answer: Answer) -> Iterator[Step]:
         late = _whole((run.ended or record.now) - run.due) * 2
         wanted = max(late, job.policy.misfire_grace * 2).total_seconds()
         yield Step(text="let it be caught up next time", method="PATCH", path=path, body={"misfire_grace": wanted})
-    if answer == "overlap" and job.policy.overlap == "skip":
+    if any(map(waits_for_a_slot, record.active)):
+        yield Step(text="see what holds the slots", method="GET", path="/runs?state=running")
+    elif answer == "overlap" and job.policy.overlap == "skip":
         yield Step(text="let it wait for the run before it", method="PATCH", path=path, body={"overlap": "queue"})
     if answer == "timed_out" and run.timeout is not None:
         yield Step(text="give it more time", method="PATCH", path=path, body={"timeout": run.timeout * 2})
@@ -196,7 +216,8 @@ def _of_due(record: Record, job: Job, due: datetime) -> Verdict:
         facts = (Fact(text="the hold began", at=hold.at),)
         return Verdict(answer="on_hold", sentence=words, due=due, facts=facts, steps=(_release(), run))
     if undecided:
-        words = f"the due of {job.name} at {_told(due)} is not decided yet: no node that can run it has claimed it"
+        why = record.trouble or "no node that can run it has claimed it"
+        words = f"the due of {job.name} at {_told(due)} is not decided yet: {why}"
         nodes = Step(text="see which nodes live", method="GET", path="/nodes")
         return Verdict(answer="undecided", sentence=words, due=due, steps=(nodes, run))
     changes = tuple(_changes(record))
@@ -231,6 +252,16 @@ def _near(record: Record) -> Iterator[Fact]:
         yield Fact(text="the nearest due before", at=record.before)
     if record.after is not None:
         yield Fact(text="the nearest due after", at=record.after)
+
+
+def _now(record: Record, found: Verdict) -> Iterator[Fact]:
+    """What is so now, whatever the time that was asked for."""
+    if (run := record.by_hand) is not None and run != found.run:
+        yield Fact(text=f"it was run by hand since then: {run.state}, {run.reason}", at=run.due, run_id=run.id)
+    if record.job is not None and not record.task_known:
+        yield Fact(text=f"the catalog of no living node has its task {record.job.task} now: no due of it can start")
+    if record.trouble is not None and found.answer != "undecided":
+        yield Fact(text=f"the daemon that was asked cannot do its work now: {record.trouble}")
 
 
 def _notes(record: Record) -> Iterator[Fact]:

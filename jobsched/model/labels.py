@@ -38,6 +38,9 @@ class About:
     runbook: str | None = None  # the address of a page that says what to do
 
 
+_NOTHING: Final = About()
+
+
 @attrs.frozen
 class Label:
     """A label that is asked for: of this name and, unless it is None, of this value."""
@@ -90,7 +93,7 @@ def is_value(text: object) -> bool:
 def check(about: About, before: About | None = None) -> None:
     """Raises Invalid, pointing at all that is wrong. What was so `before` is not checked: it may be older than a
     rule."""
-    was = before or About()
+    was = before or _NOTHING
     faults = Faults()
     if about.labels != was.labels:
         with faults.noting():

@@ -21,6 +21,7 @@ class Heartbeat:
     slots: int
     tried: int
     won: int
+    problem: str | None = None  # what keeps it from its work
     lease: timedelta = leases.FIXED  # for which it counts on being taken for alive from now on
 
 

@@ -17,6 +17,7 @@ NodeState = Literal["alive", "stopped", "dead"]
 Standing = Literal["outside", "joining", "inside", "fenced"]
 MembershipEvent = Literal["start", "join", "joined", "fail", "lease over", "declared dead", "leave"]
 
+TWIN: Final = "another living node has this name too"
 ABSENT: Final = timedelta(seconds=30)  # a run that only one node may start waits so long for the node to come back
 SCHEMA: Final = "0005"  # of the store, as this release knows it
 FORGOTTEN: Final = timedelta(days=7)  # a node that was not seen for so long is not known any more
@@ -46,6 +47,7 @@ class Node:
     - `running`: how many runs it executes; `slots`: how many more it could start
     - `tried`: how many dues it tried to claim since it began; `won`: how many of them it got
     - `lease_asked`: what its configuration says; None: its release has no such option
+    - `problem`: what kept it from its work at its last heartbeat; None: nothing, or its release does not say
     - `schema`: of the store, as its release knows it; None: a release that did not say so, before 0005
     """
 
@@ -65,6 +67,12 @@ class Node:
     lease: timedelta = leases.FIXED
     lease_asked: timedelta | None = None
     schema: str | None = SCHEMA
+    problem: str | None = None
+
+    def problems(self, *, doubled: bool) -> list[str]:
+        """What is wrong with it; `doubled`: another living node has its name."""
+        said = [] if self.problem is None else [self.problem]
+        return [TWIN, *said] if doubled and self.state == "alive" else said
 
     def late(self, instant: datetime) -> bool:
         """Whether the node may be taken for dead at `instant`."""

@@ -1,4 +1,4 @@
-"""What is owed to a job whose due has come: which dues run, which are missed, what overlap says.
+"""What is owed to a job whose due has come: which dues run, which are missed, what overlap says; and its record.
 
 The one rule that decides outcomes. Pure: the same facts give the same answer, on any node, at any time.
 """
@@ -12,7 +12,8 @@ from typing import Final, Literal
 import attrs
 
 from .downtime import Downtime
-from .job import CATCH_UP_MOST, Policy
+from .job import CATCH_UP_MOST, Job, Policy
+from .run import NEVER_RAN, Run
 from .trigger import TICK, Schedule
 
 FIRST = datetime.min.replace(tzinfo=UTC)
@@ -138,6 +139,28 @@ class _Passed:
             until = due if count == 1 else self.schedule.newest(due, edge - TICK, 1)[0]
             yield Stretch(due=due, until=until, count=count, fate=fate, reason=why(due))
             due = self.schedule.next_after(until)
+
+
+def passed(job: Job, stretch: Stretch, run_id: str, now: datetime) -> Run:
+    """The record of dues that started nothing; or the bare record of a due that will start a run."""
+    return Run(
+        id=run_id,
+        job_id=job.id,
+        job_name=job.name,
+        task=job.task,
+        due=stretch.due,
+        until=stretch.until if stretch.count > 1 else None,
+        count=stretch.count,
+        created=now,
+        state=stretch.fate if stretch.fate in NEVER_RAN else "waiting",
+        reason=stretch.reason,
+        ended=now if stretch.fate in NEVER_RAN else None,
+        overlaps=job.policy.overlap == "allow",
+        parameters=job.parameters,
+        timeout=job.timeout,
+        require=job.policy.require,
+        on_isolation=job.policy.on_isolation,
+    )
 
 
 def _fresh_from(policy: Policy, facts: Situation) -> datetime | None:

@@ -1,17 +1,19 @@
-"""Some of a list."""
+"""Some of a list: as much as was asked for, and no heavier than there is room for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 import attrs
 
 from .ids import EPOCH, MICROSECOND, is_made, made_at
 
 T = TypeVar("T")
+
+ROW: Final = 512  # bytes of a row beside what is weighed
 
 
 @attrs.frozen
@@ -54,3 +56,16 @@ class Cursor:
     def otherwise(self) -> datetime | None:
         """When the job was made, as far as its id says so: for one that is gone. None: it does not say."""
         return made_at(self.job_id) if is_made(self.job_id) else None
+
+
+def cut(found: Iterable[tuple[str, int]], limit: int, room: int) -> tuple[list[str], bool]:
+    """From rows of (id, weight): the ids of the first rows, up to `limit` and as many as have `room` together, but at
+    least one. And whether there are more."""
+    ids: list[str] = []
+    left = room
+    for row_id, heavy in found:
+        left -= heavy + ROW
+        if len(ids) == limit or (ids and left < 0):
+            return ids, True
+        ids.append(row_id)
+    return ids, False

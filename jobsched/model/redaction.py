@@ -66,6 +66,8 @@ class Redaction:
         for name in before if moved else ():
             if self.covers(name) and asked.get(name, HIDDEN) == HIDDEN:
                 raise Invalid("was given for another task and is not shown: give it again", place("parameters", name))
+        if HIDDEN not in asked.values():
+            return {**asked}
         copied = [name for name, value in asked.items() if value == HIDDEN and self.covers(name)]
         for name in copied:
             if name not in before:

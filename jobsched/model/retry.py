@@ -18,8 +18,8 @@ OTHER_TASK: Final = "not tried again: its job was given another task"
 
 def follows(job: Job | None, run: Run) -> bool:
     """Whether another attempt follows a run that failed. If the job has another task by now, none follows: the run's
-    parameters, some of them secret, were given for its own task."""
-    return job is not None and run.attempt <= job.policy.retries and job.task == run.task
+    parameters, some of them secret, were given for its own task. None follows while the run may go on."""
+    return job is not None and run.attempt <= job.policy.retries and job.task == run.task and not run.goes_on
 
 
 def final(job: Job | None, run: Run) -> Run:

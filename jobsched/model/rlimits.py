@@ -1,4 +1,4 @@
-"""What each process of a run may take: the words of the option `limits`."""
+"""What each process of a run may take, and all of them together: the words of the option `limits`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import attrs
 
 UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3, "T": 1024**4}
 LEAST_NICE, MOST_NICE = -20, 19
+MOST_SHARE = 10_000
 MOST = 1024**5  # bytes: more than any machine has, and still a number that its programs can read
 
 
@@ -19,8 +20,18 @@ class ResourceLimits:
     memory: int | None = None  # bytes of address space
     cpu: int | None = None  # seconds of work
     files: int | None = None  # open at once
+    memory_total: int | None = None  # bytes that all its processes together may have in memory
+    pids: int | None = None  # processes and threads at once
+    cpu_share: int | None = None  # of the processor where others want it too: other runs have 100
+
+    @property
+    def of_all(self) -> dict[str, int]:
+        """Those that bound all processes of a run together, by name."""
+        found = {name: getattr(self, name) for name in OF_ALL}
+        return {name: value for name, value in found.items() if value is not None}
 
 
+OF_ALL = ("memory_total", "pids", "cpu_share")
 NAMES = tuple(field.name for field in attrs.fields(ResourceLimits))
 
 
@@ -43,11 +54,15 @@ def _number(name: str, text: str) -> int:
             if re.fullmatch("[+-]?[0-9]{1,2}", text) and LEAST_NICE <= int(text) <= MOST_NICE:
                 return int(text)
             raise ValueError(f"nice must be a whole number from {LEAST_NICE} to {MOST_NICE}, not {text!r}")
-        case "memory":
+        case "memory" | "memory_total":
             amount = re.fullmatch("([0-9]{1,16})([KMGT]?)", text, re.IGNORECASE)
             if amount and 0 < (size := int(amount[1]) * UNITS[amount[2].upper()]) <= MOST:
                 return size
-            raise ValueError(f"memory must be a number of bytes, such as 512M or 2G, not {text!r}")
+            raise ValueError(f"{name} must be a number of bytes, such as 512M or 2G, not {text!r}")
+        case "cpu_share":
+            if re.fullmatch("[0-9]{1,5}", text) and 1 <= int(text) <= MOST_SHARE:
+                return int(text)
+            raise ValueError(f"cpu_share must be a whole number from 1 to {MOST_SHARE}, not {text!r}")
     if re.fullmatch("[0-9]{1,9}", text) and int(text):
         return int(text)
     raise ValueError(f"{name} must be a whole number above 0, not {text!r}")

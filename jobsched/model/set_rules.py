@@ -8,6 +8,7 @@ from typing import Final
 
 from .errors import Faults, Invalid, Stale, place, within
 from .labels import Label
+from .printable import many
 
 MOST_FAULTS: Final = 200  # that are told of one set
 MOST_JOBS: Final = 20_000  # of one set: the transaction that switches it must be short
@@ -20,7 +21,7 @@ class SetFaults(Faults):
         """Raises Invalid with all that was noted, up to `MOST_FAULTS`, if anything was."""
         if len(self._found) > MOST_FAULTS:
             left = len(self._found) - MOST_FAULTS
-            self._found[MOST_FAULTS:] = [Invalid(f"{left} more faults are not told")]
+            self._found[MOST_FAULTS:] = [Invalid(f"{many(left, 'more fault')} {'is' if left == 1 else 'are'} not told")]
         super().check()
 
 
@@ -37,10 +38,11 @@ def labelled(scope: Label | None, labels: Mapping[str, str], pointer: str = "") 
     return {**labels, scope.name: scope.value}
 
 
-def must_be_few(count: int) -> None:
-    """Raises Invalid for a set of more jobs than one may have."""
+def must_be_few(count: int, more: bool = False) -> None:
+    """Raises Invalid for a set of more jobs than one may have; `more`: there may be others behind those counted."""
     if count > MOST_JOBS:
-        raise Invalid(f"a set has at most {MOST_JOBS:,} jobs, and this one has {count:,}: put it in parts, by scope")
+        its = "more" if more else f"{count:,}"
+        raise Invalid(f"a set has at most {MOST_JOBS:,} jobs, and this one has {its}: put it in parts, by scope")
 
 
 def must_go_at_once(count: int, most: int | None) -> None:

@@ -17,7 +17,8 @@ class Impossible(Exception):
 
 @attrs.frozen(kw_only=True, eq=False)
 class StateMachine(Generic[StateT, EventT]):
-    """`begins` gives the state after a first event, `table` the state that follows on (state, event).
+    """`begins` gives the state after a first event, `table` the state that follows on (state, event). Events in
+    `taken_back` lead out of a final state: what was believed was not so.
 
     The machine keeps no state itself: the owner of a state asks for the next one.
     """
@@ -25,6 +26,7 @@ class StateMachine(Generic[StateT, EventT]):
     states: tuple[StateT, ...]
     begins: Mapping[EventT, StateT]
     table: Mapping[tuple[StateT, EventT], StateT]
+    taken_back: tuple[EventT, ...] = ()
     _steps: frozenset[tuple[StateT, StateT]] = attrs.field(init=False, repr=False)
 
     @_steps.default
@@ -48,6 +50,8 @@ class StateMachine(Generic[StateT, EventT]):
 
     @property
     def final(self) -> tuple[StateT, ...]:
-        """The states that no other follows."""
-        left = {before for before, after in self._steps if before != after}
+        """The states that no other follows, unless they are taken back."""
+        left = {
+            before for (before, event), after in self.table.items() if before != after and event not in self.taken_back
+        }
         return tuple(state for state in self.states if state not in left)

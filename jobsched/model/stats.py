@@ -9,12 +9,10 @@ from typing import Final
 
 import attrs
 
-from .run import FAILING, Run
+from .run import COUNTED, Run
 
 MOST: Final = 1000  # runs that are looked at
 SHOWN: Final = 20
-
-COUNTED: Final = ("succeeded", *FAILING)  # what was cancelled or skipped, somebody wanted so
 
 
 @attrs.frozen(kw_only=True)

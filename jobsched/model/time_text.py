@@ -20,6 +20,7 @@ _PART = re.compile(r"([\d.]+)([smhdw])", re.ASCII)
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", re.ASCII)
 _DAY = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII)
 _DAYS = timedelta(days=1)
+LAST: Final = datetime.max.replace(tzinfo=UTC)  # the last instant that there is
 
 
 @attrs.frozen(kw_only=True)
@@ -74,14 +75,19 @@ class Asked:
 
 @attrs.frozen
 class Window:
-    """The instants `begin <= instant < end`."""
+    """The instants `begin <= instant < end`; none is after `LAST`, so that this one is there as an `end` too."""
 
     begin: datetime
     end: datetime
 
+    @classmethod
+    def at(cls, instant: datetime) -> Window:
+        """That instant alone."""
+        return cls(instant, instant if instant == LAST else instant + timedelta.resolution)
+
     def holds(self, instant: datetime) -> bool:
         """Whether `instant` is one of them."""
-        return self.begin <= instant < self.end
+        return self.begin <= instant < self.end or instant == self.end == LAST
 
 
 @attrs.frozen(kw_only=True)

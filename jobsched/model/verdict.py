@@ -52,7 +52,8 @@ class Record:
     `runs` are due in the windows that were named, with stretches that reach into them; `active` are other runs of the
     job that were active then; `holders` are runs that hold the slots now. `entries` are of the audit log: changes of
     the job after that time, oldest first. `hold` is the one that there is now, over this job or others. `before` and
-    `after` are the nearest other dues.
+    `after` are the nearest other dues. `by_hand` is the newest run since then that a caller had. `trouble` keeps the
+    daemon that is asked from its work now.
     """
 
     job_id: str
@@ -69,6 +70,9 @@ class Record:
     hold: Hold | None = None
     before: datetime | None = None
     after: datetime | None = None
+    by_hand: Run | None = None
+    task_known: bool = True  # to a node that lives
+    trouble: str | None = None
 
     @property
     def held(self) -> Hold | None:

@@ -17,7 +17,7 @@ from ..model import job_set, set_rules
 from ..model.draft import Draft
 from ..model.errors import Busy, Moved, Unavailable
 from ..model.job import Job
-from ..model.job_set import SetDone, SetPart, Standing, Step, Wanted
+from ..model.job_set import OFTEN, SetDone, SetPart, Standing, Step, Wanted
 from ..model.labels import Label
 from ..model.order import Issued, PutJobs
 from ..threads import Wanted as GoOn
@@ -50,16 +50,22 @@ class _Planned:
     pieces: list[list[Step]]
 
 
+def _steps(
+    asked: JobSet, standing: Standing, tags: frozenset[str] | None, most: int | None, go_on: GoOn
+) -> list[Step]:  # fmt: skip
+    set_rules.must_fit(tags, set_rules.tag(asked.seed, standing.inside, standing.outside))
+    steps = job_set.plan(standing, asked.wanted, asked.scope, asked.prune, go_on)
+    set_rules.must_go_at_once(sum(step.what != "keep" for step in steps), most)
+    return steps
+
+
 def _planned(
     asked: JobSet, standing: Standing, issued: Issued, tags: frozenset[str] | None, most: int | None, go_on: GoOn,
     before: Mapping[str, Step] = MappingProxyType({}),
 ) -> _Planned:  # fmt: skip
     """What is to be done, beside what was planned `before` for other jobs. Runs off the reactor. Raises Stale,
     Invalid."""
-    set_rules.must_fit(tags, set_rules.tag(asked.seed, standing.inside, standing.outside))
-    steps = job_set.plan(standing, asked.wanted, asked.scope, asked.prune, go_on)
-    steps = job_set.signed(steps, issued.signature, go_on)
-    set_rules.must_go_at_once(sum(step.what != "keep" for step in steps), most)
+    steps = job_set.signed(_steps(asked, standing, tags, most, go_on), issued.signature, go_on)
     staged = [step for step in steps if step.entry is not None and step.job.id not in standing.late]
     pieces = [staged[begin : begin + PIECE] for begin in range(0, len(staged), PIECE)]
     return _Planned({**before, **{step.job.id: step for step in steps}}, pieces)
@@ -78,14 +84,17 @@ class JobSets(Jobs):
 
     async def plan_set(self, asked: JobSet, tags: frozenset[str] | None) -> SetDone:
         """What `put_set` would do now. Raises Invalid with all that is wrong."""
-        standing, issued = await self._standing(asked), self._issued_now()
+        standing, redaction = await self._standing(asked), self._issued_now().signature.redaction
 
         def done(go_on: GoOn) -> SetDone:
-            planned = _planned(asked, standing, issued, tags, self._store.job_sets.most, go_on)
-            tag = set_rules.tag(asked.seed, standing.inside, standing.outside)
-            parts = [SetPart.of(step) for step in planned.steps.values()]
-            job_set.let_go(planned.steps, planned.pieces, standing.jobs)
-            return SetDone(parts=parts, tag=tag)
+            steps = _steps(asked, standing, tags, self._store.job_sets.most, go_on)
+            parts = list[SetPart]()
+            for number, step in enumerate(steps):
+                if number % OFTEN == 0:
+                    go_on()
+                parts.append(SetPart.planned(step, redaction))
+            job_set.let_go(steps, standing.jobs)
+            return SetDone(parts=parts, tag=set_rules.tag(asked.seed, standing.inside, standing.outside))
 
         return await self.in_thread(done)
 
@@ -141,7 +150,7 @@ class JobSets(Jobs):
 
     def _issued_now(self, before: Issued | None = None) -> Issued:
         """An order that is given now, under the same id as one before."""
-        signature = self._audit_log.signature(self._caller, now(self._clock))
+        signature = self._audit_log.signature(self._caller, self._now())
         if before is not None:
             signature = attrs.evolve(signature, id=before.signature.id)
         return Issued(signature=signature, caller=self._caller, node_id=self._me, ids=self._ids)

@@ -1,21 +1,25 @@
-"""What callers ask about jobs, and what they order."""
+"""What callers ask about jobs and the keys of jobs, and what they order."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
 
 from ..clock import now
+from ..config.tokens import hashed
 from ..model.batch import Batch
 from ..model.delivery import Delivery
 from ..model.draft import Draft
 from ..model.errors import Invalid, NotFound, no_job
 from ..model.hold import Hold
 from ..model.job import Job, JobFilter, JobView
+from ..model.job_key import SHOWN, JobKey, looks_like_one, new_secret, opens
+from ..model.key_orders import MakeKey, RevokeKey
 from ..model.node import Node
 from ..model.order import (
     BatchJobs,
@@ -41,6 +45,8 @@ from .orders import Orders
 
 T = TypeVar("T")
 
+FEW = 64  # jobs that are due soonest: mostly they answer what is due next
+SOME = 16  # times as many: they answer the pages that follow
 UNREAD = "not shown without the scope 'read'"  # in place of a reason
 
 
@@ -51,7 +57,7 @@ class Jobs(Orders):
         """Make a job, under the id that the caller has `chosen`, or a new id. When this returns the job's id, the job
         is on disk and will be run."""
         self._check(draft, None)
-        instant = now(self._clock)
+        instant = self._now()
         job = draft.job(chosen or self._ids.make(instant), instant)
         job_id = await self._perform(CreateJob(job=job, key=key, chosen=chosen is not None), instant)
         self._then(self._parts.wake, job.next_due)
@@ -70,13 +76,19 @@ class Jobs(Orders):
         self, only: PlannedFilter, begin: datetime, held: bool, after: Place | None, limit: int, _room: int
     ) -> Page[UpcomingDue]:
         """Up to `limit` dues behind `after`, from `begin` on, of jobs as `only` asks for; soonest first. With `held`
-        also those at which a hold or a pause keeps their job from starting. They are computed in a thread. Raises
-        Invalid if they are those of too many jobs."""
-        jobs = await self._store.jobs.planned(attrs.evolve(only, tasks=self._caller.tasks), MOST + 1)
-        if len(jobs) > MOST:
+        also those at which a hold or a pause keeps their job from starting. They are computed in a thread, and looked
+        for among the jobs that are due soonest. Raises Invalid if it takes too many of these."""
+        only = attrs.evolve(only, tasks=self._caller.tasks)
+        few = max(FEW, 2 * limit)
+        for most in (few, MOST + 1) if after is None else (few, SOME * few, MOST + 1):
+            jobs = await self._store.jobs.planned(only, most)
+            find = partial(upcoming, jobs, begin, only.end, after, limit + 1, held=held)
+            found = await self.in_thread(find)
+            if len(jobs) < most or (len(found) > limit and found[-1].place <= Place(jobs[-1].next_due, jobs[-1].id)):
+                break  # a job that was not looked at is due later than these
+        else:
             raise Invalid(f"more than {MOST:,} jobs are due before then: give an earlier one, a task or a label", "?to")
-        found = self.in_thread(lambda wanted: upcoming(jobs, begin, only.end, after, limit + 1, wanted, held=held))
-        return Page.of(await found, limit)
+        return Page.of(found, limit)
 
     async def jobs(self, limit: int, after: str, only: JobFilter, room: int) -> Page[JobView]:
         """Up to `limit` jobs behind the place `after`, in the order that `only` asks for. Together they have no more
@@ -139,7 +151,7 @@ class Jobs(Orders):
         def revise(job: Job | None, instant: datetime) -> Job:
             draft = redraft(job)
             self._check(draft, job)
-            return draft.job(job_id, instant) if job is None else draft.remade(job, instant)
+            return draft.job(job_id, instant) if job is None else draft.put(job, instant)
 
         return revise
 
@@ -202,6 +214,27 @@ class Jobs(Orders):
     async def job_deliveries(self, job_id: str, limit: int, before: str | None) -> list[Delivery]:
         """The notifications about a job, newest first. Raises NotFound if there is no trace of the job."""
         return await self._store.deliveries.of_job(job_id, limit, before, self._caller.tasks)
+
+    async def keys(self, job_id: str) -> list[JobKey]:
+        """The keys of a job, those made first come first."""
+        await self.job(job_id)
+        return await self._store.job_keys.of_job(job_id)
+
+    async def make_key(self, job_id: str) -> tuple[JobKey, str]:
+        """Make a key of a job. Returns what is kept of it, and the key, which nobody can read again."""
+        secret = new_secret()
+        order = MakeKey(job_id=job_id, hash=hashed(secret.encode()), last=secret[-SHOWN:])
+        return await self._perform(order), secret
+
+    async def revoke_key(self, job_id: str, key_id: str) -> None:
+        """Revoke a key of a job: when this returns, it opens nothing any more."""
+        await self._perform(RevokeKey(job_id=job_id, key_id=key_id))
+
+    async def opened_by(self, job_id: str, secret: str) -> bool:
+        """Whether this is a key of that job, whatever the caller sees."""
+        if not looks_like_one(secret):
+            return False
+        return opens(await self._store.job_keys.of_job(job_id), hashed(secret.encode()))
 
     async def _change(self, order: Order[JobView]) -> JobView:
         """Give an order on a job. Returns what the job is after the order, read in the same transaction."""

@@ -52,6 +52,7 @@ class Parts:
     node_id: Callable[[], str]  # its id alone, which takes less time
     alive: Callable[[], Sequence[Node]]  # those that live, this one among them
     livetime: float  # JOB_LIVETIME
+    trouble: Callable[[], str | None]  # what keeps this daemon from its work, as far as it knows
     disk: Callable[[], Deferred[tuple[int, int]]]  # bytes for the state of this daemon, and how many of them are free
 
 
@@ -103,7 +104,7 @@ class Orders:
 
     async def _perform(self, order: Order[T], instant: datetime | None = None) -> T:
         """Give an order in the name of this caller, now or at an instant that has just passed."""
-        signature = self._audit_log.signature(self._caller, instant or now(self._clock))
+        signature = self._audit_log.signature(self._caller, instant or self._now())
         issued = Issued(signature=signature, caller=self._caller, node_id=self._me, ids=self._ids)
         return await self._audit_log.perform(order, issued)
 
@@ -112,6 +113,12 @@ class Orders:
         undone."""
         with self.log.failuresHandled("an order was stored, and not told at once; sweeps find it"):
             hint(*args)
+
+    def _now(self) -> datetime:
+        """The instant of an order. It is not before that of an earlier order through this node: the clock that nodes
+        share is set back a little when it becomes known better, and jobs are listed in the order in which they were
+        made."""
+        return self._ids.onward(now(self._clock))
 
     @property
     def _me(self) -> str:

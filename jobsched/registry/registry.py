@@ -14,12 +14,11 @@ from ..model.caller import Caller
 from ..model.errors import Unavailable
 from ..model.job import Timeout, timeout_of
 from ..model.page import Page
-from .job_keys import JobKeys
 from .job_sets import JobSets
 from .runs import Runs
 
 
-class Registry(JobSets, JobKeys, Runs):
+class Registry(JobSets, Runs):
     """Answers questions and takes orders. Every order that returned is on disk.
 
     Raises the errors of `model/errors.py`. Among them are Unavailable, when the store cannot be reached, and Busy, when
@@ -71,6 +70,14 @@ class Registry(JobSets, JobKeys, Runs):
     def task_known(self, name: str) -> bool:
         """Whether the catalog has that task now."""
         return self._parts.catalog().get(name) is not None
+
+    def is_there(self, name: str) -> bool:
+        """Whether a living node has that task."""
+        return any(name in node.tasks for node in self._parts.alive())
+
+    def trouble(self) -> str | None:
+        """What keeps this daemon from its work, as far as it knows; None: nothing does."""
+        return self._parts.trouble()
 
     async def entries(self, limit: int, before: str | None, only: AuditFilter, room: int) -> Page[Entry]:
         """The audit log: the newest `limit` entries older than `before` that have `room`, of all tasks."""

@@ -13,6 +13,7 @@ from twisted.web.http import Request
 from zope.interface import implementer
 
 from ..feed import Feed, Told
+from ..http.download import no_more
 from ..http.from_json import given
 from ..http.log_limit import shown
 from ..http.route import Admit, Route, caller, query
@@ -198,8 +199,7 @@ class Stream:
 
     def leave(self) -> None:
         """Nothing is sent any more."""
-        if self.request.channel is not None:
-            self.request.unregisterProducer()
+        no_more(self.request)
 
     def pauseProducing(self) -> None:
         self._paused = self._reactor.seconds()

@@ -34,6 +34,7 @@ from .set_readers import TEXTS, GoOn, Reader, reader_for
 _Read = tuple[list[Wanted], Sequence[Note]]
 
 LARGEST = 32 * 1024 * 1024  # bytes of a body
+NEVER = 1_000_000  # looks at the young, before one at all objects
 
 
 class JobSets:
@@ -72,7 +73,7 @@ class JobSets:
         self, registry: Registry, read: Awaitable[_Read], asked: wire.SetQuery, scope: Label | None,
         tags: frozenset[str] | None,
     ) -> tuple[BytesIO, str]:  # fmt: skip
-        """The answer and its tag. The set itself is gone when this returns, before Python looks for circles again."""
+        """The answer and its tag. The set itself is gone when this returns, before Python looks for circles in all."""
         wanted, notes = await read
         jobs = JobSet(wanted=wanted, scope=scope, prune=asked.prune, seed=self._defaults.seed)
         done = await (registry.plan_set(jobs, tags) if asked.plan else registry.put_set(jobs, tags))
@@ -85,19 +86,19 @@ class JobSets:
     def _turn(self) -> Iterator[None]:
         """One set at a time: each takes much memory, and the time of the one thread for callers. Raises Busy.
 
-        Meanwhile Python does not look for circles of objects: among the million of a large set it would look for 0.1 to
-        0.2 seconds, with the reactor kept waiting, and there are none.
+        Meanwhile Python looks for circles of objects among the young alone: among the million of a large set it would
+        look for 0.1 to 0.2 seconds, with the reactor kept waiting, and there are none. Not to look at all keeps it
+        waiting afterwards, for the circles that other requests and runs have left by then.
         """
         if self._under_way:
             raise Busy("another set of jobs is being put; ask again later")
-        self._under_way, looked = True, gc.isenabled()
-        gc.disable()
+        self._under_way, usual = True, gc.get_threshold()
+        gc.set_threshold(*usual[:2], NEVER)
         try:
             yield
         finally:
             self._under_way = False
-            if looked:
-                gc.enable()
+            gc.set_threshold(*usual)
 
     async def _read(self, registry: Registry, data: bytes, reader: Reader, scope: Label | None) -> _Read:
         def read(go_on: GoOn) -> _Read:
@@ -115,7 +116,9 @@ class JobSets:
     def _one(self, registry: Registry, pointer: str, asked: JobIn, scope: Label | None) -> Wanted:
         job_id = given(asked.id, "")
         check_job_id(job_id, within(pointer, "/id"))
-        asked = msgspec.structs.replace(asked, labels=labelled(scope, asked.labels, within(pointer, "/labels")))
+        labels = labelled(scope, asked.labels, within(pointer, "/labels"))
+        if labels != asked.labels:
+            asked = msgspec.structs.replace(asked, labels=labels)
 
         def redraft(job: Job | None) -> Draft:
             return from_json.replaced(job, asked, self._defaults)

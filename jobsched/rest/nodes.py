@@ -9,8 +9,6 @@ from ..http.schemas import nodes
 from ..model.node import Node, twins
 from ..registry.registry import Registry
 
-TWIN = "another living node has this name too"
-
 
 class Nodes:
     """The call on nodes."""
@@ -45,7 +43,7 @@ def node_out(node: Node, *, doubled: bool) -> nodes.NodeOut:
         running=node.running,
         slots=node.slots,
         claims=nodes.ClaimsOut(tried=node.tried, won=node.won),
-        problem=TWIN if doubled and node.state == "alive" else None,
+        problem="; ".join(node.problems(doubled=doubled)) or None,
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal, cast
 
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred
@@ -20,6 +21,7 @@ from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
 from ..http.conditions import READS, single_range
+from ..http.download import no_more
 from ..http.problems import break_off
 from ..reactor_types import Connector
 from ..resolver import NamedEndpoint, Names
@@ -131,6 +133,16 @@ class Nodes:
         return wrapClientTLS(self._policy.creatorForNetloc(uri.host, uri.port), plain)
 
 
+class _Upstream(typing.Protocol):
+    """The transport that Twisted's HTTP client makes, which has no interface."""
+
+    def pauseProducing(self) -> None: ...
+
+    def resumeProducing(self) -> None: ...
+
+    def loseConnection(self) -> None: ...
+
+
 @implementer(IPushProducer)
 class Pipe(Protocol, TimeoutMixin):
     """Passes the body of an answer on to a client, as fast as the client takes it.
@@ -195,6 +207,8 @@ class Pipe(Protocol, TimeoutMixin):
 
     def stopProducing(self) -> None:
         """The client has gone."""
+        if self._request is not None:
+            no_more(self._request)
         self._request = None
         self._hang_up()
 
@@ -206,8 +220,8 @@ class Pipe(Protocol, TimeoutMixin):
         self.setTimeout(None)
         self._upstream().loseConnection()
 
-    def _upstream(self) -> Any:  # the transport that Twisted's HTTP client makes has no interface
-        return self.transport
+    def _upstream(self) -> _Upstream:
+        return cast("_Upstream", self.transport)
 
 
 def _begin(request: Request, response: IResponse) -> None:

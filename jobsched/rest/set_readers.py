@@ -6,29 +6,34 @@ that keeps Python's lock is short.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Final, TypeVar
+from itertools import islice
+from typing import Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Raw, UnsetType
 
 from .. import formats
 from ..formats import Kind, KnownTask, Note
+from ..formats.findings import MOST_VALUES
 from ..http import problems
 from ..http.jsontext import duplicate
+from ..http.large_bodies import MOST_BODY
+from ..http.route import plain
 from ..http.schemas.job_sets import SetIn
 from ..http.schemas.jobs import JobIn
 from ..model.errors import Invalid, place, within
 from ..model.job_set import OFTEN
 from ..model.printable import hint
-from ..model.set_rules import SetFaults, must_be_few
+from ..model.set_rules import MOST_FAULTS, SetFaults, must_be_few
 
 T = TypeVar("T")
 
 TAKEN: Final = tuple(formats.BY_MEDIA_TYPE)  # media types
 TEXTS: Final = tuple(name for name, kind in formats.BY_MEDIA_TYPE.items() if kind != "json")
 HEAD: Final = 64  # bytes by which the jobs are found in the body
+MOST_SIGNS: Final = 2 * MOST_VALUES  # of JSON, those in texts counted: each piece of a list takes memory
 
 GoOn = Callable[[], None]
 Entry = tuple[str, JobIn]  # the place of a job, such as /jobs/3, and the job
@@ -45,8 +50,10 @@ def reader_for(header: str, tasks: Callable[[], Iterable[KnownTask]]) -> Reader:
 
 def read_json(data: bytes, go_on: GoOn) -> tuple[list[Entry], Sequence[Note]]:
     """The jobs of a JSON text, each with its place (RFC 6901)."""
+    if sum(map(data.count, (b",", b"[", b"{"))) > MOST_SIGNS:
+        raise Invalid(f"the body has more than {MOST_SIGNS:,} commas and brackets: put the set in parts, by scope")
     try:
-        name, jobs = _jobs(msgspec.json.decode(data, type=dict[str, Raw]))
+        name, jobs = _jobs(data)
         pieces = msgspec.json.decode(jobs, type=list[Raw])
         doubled = duplicate(_without(data, bytes(jobs)))
     except msgspec.ValidationError as why:
@@ -92,25 +99,36 @@ def each_of(found: Sequence[tuple[str, T]], job: Callable[[T], JobIn], go_on: Go
     return entries
 
 
-def _jobs(whole: Mapping[str, Raw]) -> tuple[str, Raw]:
-    faults = SetFaults()
-    for name in whole:
-        with faults.noting():
-            if name not in SetIn.__struct_fields__:
-                raise Invalid(f"is no field of a set{hint(name, SetIn.__struct_fields__)}", place(name))
-    faults.check()
-    found = [(name, whole[name]) for name in ("jobs", "values") if name in whole]
+def _jobs(data: bytes) -> tuple[str, Raw]:
+    """Raises Invalid, and what msgspec does."""
+    try:
+        whole = msgspec.json.decode(data, type=dict[Literal["jobs", "values", "withheld"], Raw])
+    except msgspec.ValidationError:
+        if len(data) <= MOST_BODY:  # so few names can be looked at one by one
+            _must_be_fields(msgspec.json.decode(data, type=dict[str, Raw]))
+        raise
+    found = [(name, jobs) for name, jobs in whole.items() if name != "withheld"]
     if len(found) != 1:
         raise Invalid("give the jobs of the set in jobs, or in values as GET /jobs?as=request does", "/jobs")
     return found[0]
 
 
+def _must_be_fields(names: Iterable[str]) -> None:
+    faults = SetFaults()
+    for name in islice((name for name in names if name not in SetIn.__struct_fields__), MOST_FAULTS):
+        with faults.noting():
+            raise Invalid(f"is no field of a set{hint(name, SetIn.__struct_fields__)}", place(name))
+    faults.check()
+
+
 def _job(piece: Raw) -> JobIn:
+    if len(piece) > MOST_BODY:
+        raise Invalid(f"a job has at most {MOST_BODY:,} bytes")
     try:
         job = msgspec.json.decode(piece, type=JobIn)
         doubled = duplicate(bytes(piece))
     except msgspec.ValidationError as why:
-        raise problems.invalid(why, msgspec.json.decode(piece), JobIn) from None
+        raise problems.invalid(why, plain(piece), JobIn) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
         raise Invalid(f"is not JSON: {why}") from None
     if doubled is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -18,7 +19,7 @@ from ..model.run import Run
 from ..reactor_types import Reactor
 from ..task import Info
 from ..threads import DaemonPool, InThread
-from . import launch
+from . import keeper, launch
 from .deadline import Stop
 from .elsewhere import ExecutorCall, Executors
 from .inprocess import CoroutineCall, ThreadCall, words
@@ -26,7 +27,9 @@ from .outcome import ProcessExit
 from .output import Output
 from .process import ScriptProcess
 from .scripts import Script, Scripts, refused
+from .warm import Loaded
 
+BRIEF = 0.1  # seconds: what ends within them has a line and a record less; until then it is found by the mark alone
 PAUSES = (0.1, 0.2, 0.3, 0.4)  # seconds between tries to start a program file that is being written
 
 Call = ScriptProcess | ThreadCall | CoroutineCall | ExecutorCall
@@ -62,14 +65,14 @@ class Calls:
     """Has what all calls need: the threads of tasks, and what processes inherit."""
 
     def __init__(
-        self, reactor: Reactor, limits: Limits, in_thread: InThread, executors: Executors | None = None
+        self, reactor: Reactor, limits: Limits, in_thread: InThread, state_dir: Path, executors: Executors | None = None
     ) -> None:
         self._executors = executors
         self._reactor = reactor
         self._limits = limits
         self._scripts = Scripts(reactor, in_thread)
         self._tasks = DaemonPool(0, limits.threads, "task")
-        self._inherited = launch.inherited(os.environ)
+        self._inherited = launch.inherited(os.environ) | keeper.mark(state_dir)
 
     def start(self) -> None:
         """Be ready."""
@@ -111,17 +114,22 @@ class Calls:
         """Seconds that a run may take; a thread cannot be killed, so only its job's own number counts."""
         return timeout_of(run.timeout, task.kind, task.timeout, self._limits.livetime).seconds
 
-    def begin(self, task: Task, info: Info, output: Output) -> Call | ProcessExit:
-        """Start the task. A `ProcessExit` says why the task could not be started; then nothing of it is left."""
+    def has(self, run_id: str) -> bool:
+        """Whether an executor was told of this run."""
+        return self._executors is not None and self._executors.has(run_id)
+
+    def begin(self, task: Task, info: Info, output: Output, keep: bool) -> Call | ProcessExit:
+        """Start the task; `keep` as in `Script`. A `ProcessExit` says why the task could not be started; nothing of it
+        is left then."""
         try:
-            return self._begin(task, info, output)
+            return self._begin(task, info, output, keep)
         except OSError as why:
             return refused(why)
         except Exception as why:
             output.write(output.redact(Failure().getTraceback()).encode("utf-8", "backslashreplace"))
             return ProcessExit(error=f"could not start: {words(why)}")
 
-    def _begin(self, task: Task, info: Info, output: Output) -> Call:
+    def _begin(self, task: Task, info: Info, output: Output, keep: bool) -> Call:
         """What the task is, as whom it runs and what it may be given are said by one catalog, which may be another than
         that by which the parameters were set."""
         for name in info.parameters:
@@ -139,6 +147,7 @@ class Calls:
         env = launch.environment(info, command, self._inherited, confined)
         found = launch.locate(command, env)
         argv = launch.command_line(command, env, confined, found)
+        warm = task.kind == "process" and not task.fresh and confined.is_free
         script = Script(
             run_id=info.run_id,
             argv=argv,
@@ -148,6 +157,8 @@ class Calls:
             leftovers=task.leftovers,
             path=found,
             starters=confined.launchers if command.directory is None else (*confined.launchers, *launch.IN_FRONT),
+            keep=keep,
+            loaded=Loaded(str(task.file), task.load) if warm else None,
         )
         if self._executors is not None:
             return self._executors.begin(script, info, task.success, output)

@@ -15,6 +15,8 @@ from jobsched.task import Info
 
 TYPE_CHECKING = False  # as `typing` has it, without its import
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
     from typing import Any
 
     from jobsched.config.catalog import Task
@@ -42,23 +44,23 @@ def describe(task: Task, info: Info) -> str:
     )
 
 
-def main() -> None:
+def main(load: Callable[[str], ModuleType] = source.load) -> None:
     """Call the task that the environment describes; exit status 1 and a traceback if the task raised."""
     try:
         order = json.loads(os.environ.pop(VARIABLE))  # taken out: no child process of the task may see it
     except KeyError:
         sys.exit(f"{VARIABLE} is not set: this program is started by Jobsched")
     try:
-        _call(order)
+        _call(order, load)
     except Exception as error:
         _complain(error, order["file"])
         sys.exit(1)
 
 
-def _call(order: dict[str, Any]) -> None:  # the JSON of `describe`
+def _call(order: dict[str, Any], load: Callable[[str], ModuleType]) -> None:  # the JSON of `describe`
     given = order["info"]
     info = Info(**{**given, "due": datetime.fromisoformat(given["due"])})
-    task = getattr(source.load(order["file"]), order["class"])
+    task = getattr(load(order["file"]), order["class"])
     task(**order["options"])(info)
 
 

@@ -8,7 +8,6 @@ as it takes to start the first one. To move that one in afterwards would be too 
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,16 +17,16 @@ import attrs
 from twisted.logger import Logger
 
 from ..clock import elapsed
+from ..model.rlimits import ResourceLimits
 from . import procfs
+from .group_limits import GroupLimits, none, reached
+from .group_tree import Tree
 from .procfs import Found
 from .session import Usage
 
-FOLDER = "jobsched"  # below the group of this process; holds a group for each run
-UNIFIED = b"0::"  # in front of the path of a group in the tree of version 2
-SYSTEMD = Path("/run/systemd/system")  # there if systemd owns all groups
-DELEGATED = ("user.delegate", "trusted.delegate")  # how systemd marks a group that it leaves to its unit
 SLOW = 0.005  # seconds for a move: where it takes longer, as on many a kernel before Linux 6.18, the reactor would wait
 TRIAL = "trial"  # name of a group, no id of a run
+TRIALS = 5  # of which one must be fast enough: a busy machine makes any of them slow
 
 
 class ControlGroup:
@@ -40,23 +39,46 @@ class ControlGroup:
         folder: Path | None = None,
         home: Path | None = None,
         left: list[Path] | None = None,
+        limits: GroupLimits | None = None,
         born: bool = False,
     ) -> None:
         self._folder = folder
         self._home = home  # where this process belongs
         self._left = [] if left is None else left  # groups that are not empty yet, though their runs are over
+        self._limits = limits
+        self._limit = ResourceLimits()  # of the run
         self._born = born  # the run began in here
+
+    def limit(self, limits: ResourceLimits) -> None:
+        """Have these for all processes of the run together. Raises OSError: they cannot be set here."""
+        self._limit = limits
+        self._files()
+
+    def _files(self) -> dict[str, str]:
+        """What is to be written into which files of this group."""
+        return (none if self._limits is None else self._limits.files)(self._limit)
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """What is started meanwhile begins in here. It must be one process, and nothing else of this process's."""
+        """What is started meanwhile begins in here. It must be one process, and nothing else of this process's.
+
+        Raises OSError: what the run may take at most could not be set.
+
+        Each thread of this process is moved too, which interrupts the processor where it ran last: with three of them
+        that took as long as the start itself. So an executor has one, as long as it needs no more.
+        """
         if self._folder is None or self._home is None:
             yield
             return
         try:
-            self._folder.mkdir(parents=True)
-            _move(self._folder)
+            try:
+                self._enter(self._folder)
+            except OSError:  # another executor may have cleared the folder away at this moment
+                self._enter(self._folder)
         except OSError as why:
+            if self._limit.of_all:
+                self.close()
+                raise OSError(f"the limits of its control group could not be set: {why}") from why
             self.log.warn("{group} could not be used as a control group: {why}", group=str(self._folder), why=str(why))
         else:
             self._born = True
@@ -67,6 +89,23 @@ class ControlGroup:
             self.close()
             raise
         self._come_home(self._home)
+
+    def _enter(self, folder: Path) -> None:
+        files = self._files()
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, value in files.items():
+            (folder / name).write_text(value, "ascii")
+        _move(folder)
+
+    def take(self, pid: int) -> None:
+        """A process that waits for its first instruction, and that was started elsewhere, is of the run too."""
+        if self._born and self._folder is not None:
+            try:
+                (self._folder / "cgroup.procs").write_bytes(b"%d" % pid)
+            except OSError as why:
+                words = "process {pid} could not be moved into the control group {group}: {why}"
+                self.log.warn(words, pid=pid, group=str(self._folder), why=str(why))
+                self._born = False
 
     def _come_home(self, home: Path) -> None:
         try:
@@ -112,12 +151,20 @@ class ControlGroup:
                 (self._folder / "cgroup.kill").write_bytes(b"1")
 
     def usage(self, waited_for: Usage | None) -> Usage | None:
-        """What the run has used: of CPU all its processes, and not only the first one and those that it waited for."""
+        """What the run has used: all its processes, and not only the first one and those that it waited for; of memory,
+        where this group has that controller."""
         fields = self._read("cpu.stat").split()
+        peak = b"" if self._limits is None or self._limits.crowded else self._read("memory.peak")
         seconds = int(fields[1]) / 1e6 if fields[:1] == [b"usage_usec"] else 0.0
-        if waited_for is None:
-            return Usage(cpu_seconds=seconds, max_rss=None) if seconds else None
-        return attrs.evolve(waited_for, cpu_seconds=max(seconds, waited_for.cpu_seconds))
+        used = waited_for or (Usage(cpu_seconds=seconds, max_rss=None) if seconds else None)
+        if used is None:
+            return None
+        most = int(peak) if peak else used.max_rss
+        return attrs.evolve(used, cpu_seconds=max(seconds, used.cpu_seconds), max_rss=most)
+
+    def hint(self) -> str:
+        """What the run came to by its limits; "": nothing."""
+        return reached(self._read("memory.events"), self._read("memory.max")) if self._limit.of_all else ""
 
     def close(self) -> None:
         """The run is over. While processes live on, so does their group."""
@@ -128,59 +175,74 @@ class ControlGroup:
         if self._folder is None:
             return b""
         try:
-            return (self._folder / name).read_bytes()
+            with open(f"{self._folder}/{name}", "rb", buffering=0) as file:
+                return file.read()
         except OSError:
             return b""
 
 
 class ControlGroups:
-    """Makes them, in the folder `base` of a group; None: there are none."""
+    """Makes them; None: there are none."""
 
     log = Logger()
 
-    def __init__(self, base: Path | None) -> None:
-        self._base = base
+    def __init__(self, tree: Tree | None) -> None:
+        self._tree = tree
+        self._limits = None if tree is None else tree.limits  # once: it looks at the tree, and each run needs it
         self._left: list[Path] = []
 
     def begin(self) -> None:
         """Be ready. Groups that a killed daemon left go, if they are empty."""
-        if self._base is None:
+        if self._tree is None:
             return
-        begun = elapsed()
-        folder = self._base / FOLDER / f"{TRIAL}-{os.getpid()}"
-        trial = ControlGroup(folder, self._base)
-        with trial.inside():
-            took = elapsed() - begun
-            can_kill = (folder / "cgroup.kill").exists()  # since Linux 5.14
-        trial.close()
+        folder = self._tree.folder / f"{TRIAL}-{os.getpid()}"
+        for _ in range(TRIALS):
+            took = _try(ControlGroup(folder, self._tree.home), folder)
+            if took is None or took <= SLOW:
+                break
         self._clear()
-        if not trial.kills or not can_kill or took > SLOW:
-            words = "runs have no control groups: those of this kernel cannot be killed, or a move takes {took:.1f} ms"
-            self.log.info(words, took=took * 1000)
-            self._base = None
+        if took is None:
+            self.log.info("runs have no control groups: this kernel lets nobody be moved into them, or be killed there")
+            self._tree = None
+        elif took > SLOW:
+            self.log.info("runs have no control groups: a move takes {took:.1f} ms", took=took * 1000)
+            self._tree = None
+        else:
+            self._tree.limits.begin()
 
     def end(self) -> None:
         """No run is left."""
         self._clear()
-        if self._base is not None:
-            _remove(self._base / FOLDER)  # unless others go on
+        if self._tree is not None:
+            _remove(self._tree.folder)  # unless others go on
 
     def group(self, run_id: str) -> ControlGroup:
         """The one of a run. It is there once the run is."""
-        if self._base is None:
+        tree = self._tree
+        if tree is None:
             return ControlGroup()
         if self._left and not _remove(oldest := self._left.pop(0)):
             self._left.append(oldest)
-        return ControlGroup(self._base / FOLDER / run_id, self._base, self._left)
+        return ControlGroup(tree.folder / run_id, tree.home, self._left, self._limits)
 
     def left_by(self, run_id: str) -> ControlGroup:
         """The one that an earlier daemon made for a run, if it is there."""
-        folder = None if self._base is None else self._base / FOLDER / run_id
+        folder = None if self._tree is None else self._tree.folder / run_id
         return ControlGroup() if folder is None or not folder.is_dir() else ControlGroup(folder, born=True)
 
     def _clear(self) -> None:
-        for group in [] if self._base is None else (self._base / FOLDER).glob("*/"):
+        for group in [] if self._tree is None else self._tree.folder.glob("*/"):
             _remove(group)
+
+
+def _try(trial: ControlGroup, folder: Path) -> float | None:
+    """How many seconds it takes to be in a group; None: it cannot be done, or what is in there cannot be killed."""
+    begun = elapsed()
+    with trial.inside():
+        took = elapsed() - begun
+        can_kill = (folder / "cgroup.kill").exists()  # since Linux 5.14
+    trial.close()
+    return took if trial.kills and can_kill else None
 
 
 def _remove(group: Path) -> bool:
@@ -195,39 +257,9 @@ def _remove(group: Path) -> bool:
 
 
 def _move(group: Path) -> None:
-    """Move this process, with all its threads."""
-    (group / "cgroup.procs").write_bytes(b"0")
-
-
-def _own_group(pid: int) -> bytes:
-    """The path of a process's group in the tree of version 2. Raises OSError: the process is gone, or no such tree."""
-    with open(f"/proc/{pid}/cgroup", "rb") as lines:
-        for line in lines:
-            if line.startswith(UNIFIED):
-                return line[len(UNIFIED) :].rstrip(b"\n")
-    raise FileNotFoundError(errno.ENOENT, "no control groups of version 2")
-
-
-def base_here() -> Path | None:
-    """The folder of this process's own group, if groups may be made in there; None: they may not, or there is none.
-
-    Under systemd that takes `Delegate=yes`: the tree is systemd's otherwise, also where root could write.
-    """
+    """Move this process, with all its threads. By the shortest way, for each run takes two moves."""
+    file = os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)
     try:
-        path = os.fsdecode(_own_group(os.getpid()))
-        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return None
-    for words in (line.split(" ") for line in mounts):
-        root, point = words[3:5]
-        if words[words.index("-") + 1] == "cgroup2" and path.startswith(root):
-            base = Path(point) / path[len(root) :].lstrip("/")
-            return base if os.access(base, os.W_OK) and (not SYSTEMD.is_dir() or _is_delegated(base)) else None
-    return None
-
-
-def _is_delegated(base: Path) -> bool:
-    for name in DELEGATED:
-        with suppress(OSError):
-            return os.getxattr(base, name) == b"1"
-    return False
+        os.write(file, b"0")
+    finally:
+        os.close(file)

@@ -60,33 +60,52 @@ class ExecutorCall:
         self.pid_started: float | None = None
         self.begun: Deferred[None] = Deferred()
         self.ended: Deferred[ProcessExit] = Deferred()
+        self.begun_again: Topic[[int, float | None]] = Topic()  # its program file was busy at first
         self.deadline = DistantDeadline(tell)
         self._output: Output | None = None
+        self._last_line = ""
         self._printed: Printed | None = None
-        self.sent: Sequence[tuple[Sent, float]] = ()  # what its processes were first sent, so many seconds ago
+        self.sent: Sequence[tuple[Sent, float]] = ()  # what its processes were first sent, at which moments
 
     def follow(self, output: Output) -> None:
         """What becomes of the output is to be told to this one."""
         self._output = output
+        self.print(self._last_line)
         if self._printed is not None:
             output.came(self._printed)
 
+    def print(self, last_line: str) -> None:
+        """This is the last line that it has printed so far; "": it is not known."""
+        self._last_line = last_line or self._last_line
+        if self._output is not None:
+            self._output.heard(self._last_line)
+
     def begin(self, pid: int | None, pid_started: float | None) -> None:
-        """The process is there. Told again, nothing happens."""
+        """The process is there. Told again of the same, nothing happens."""
         if not self.begun.called:
             self.pid, self.pid_started = pid, pid_started
             self.begun.callback(None)
+        elif pid is not None and (pid, pid_started) != (self.pid, self.pid_started):
+            self.pid, self.pid_started = pid, pid_started
+            self.begun_again(pid, pid_started)
 
     def end(
-        self, process_exit: ProcessExit, printed: Printed | None = None, sent: Sequence[tuple[Sent, float]] = ()
+        self,
+        process_exit: ProcessExit,
+        printed: Printed | None = None,
+        sent: Sequence[tuple[Sent, float]] = (),
+        pid: int | None = None,
     ) -> None:
-        """It has ended. Told again, nothing happens."""
+        """It has ended; `pid`: of its process, which may not be known here yet. Told again, nothing happens."""
         if not self.ended.called:
             self._printed, self.sent = printed, sent
             if self._output is not None and printed is not None:
                 self._output.came(printed)
+            if pid is not None and pid != self.pid:
+                self.pid, self.pid_started = pid, None
             self.ended.callback(process_exit)  # first: what is over is not watched
-            self.begin(None, None)
+            if not self.begun.called:
+                self.begun.callback(None)
 
 
 class Executors(Protocol):
@@ -103,6 +122,9 @@ class Executors(Protocol):
 
     def settle(self) -> None:
         """Those that nobody took are nobody's."""
+
+    def has(self, run_id: str) -> bool:
+        """Whether an executor was told of this run."""
 
     def leave(self, run_id: str) -> bool:
         """Leave a run to its executor when this daemon ends, and hear nothing of it from now on; false: it has not

@@ -20,7 +20,6 @@ class Group:
     """The process group that a run's first process leads: that process's pid is also the group's and session's id."""
 
     pid: int
-    began: int | None = None  # when the first process began, in ticks since boot
 
     def send(self, number: int) -> None:
         """Signal the whole group, or the first process if there is no such group."""
@@ -50,11 +49,10 @@ class Group:
             return False
         return False
 
-    @property
-    def leader(self) -> int:
-        """The pid that leads this run's session and group; 0: another process has that pid now."""
-        now = procfs.stat(self.pid)
-        return 0 if now is not None and now.began != self.began else self.pid
+    def leader(self, waited_for: bool) -> int:
+        """The pid that leads this run's session and group; 0: another process has that pid now, as may be once the
+        first one has been waited for."""
+        return 0 if waited_for and procfs.stat(self.pid) is not None else self.pid
 
 
 def began(ticks: int) -> float:
@@ -63,6 +61,12 @@ def began(ticks: int) -> float:
     the wall clock plays no part in it.
     """
     return _boot(BOOT) * LONGEST_UP + _seconds(ticks)
+
+
+def start_of(pid: int | None) -> float | None:
+    """That number for this process; None: there is none."""
+    seen = None if pid is None else procfs.stat(pid)
+    return None if seen is None else began(seen.began)
 
 
 def is_first(pid: int, recorded: float | None) -> bool:

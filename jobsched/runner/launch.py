@@ -7,11 +7,12 @@ import shutil
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from ..config.catalog import SPAWNED, Task
 from ..config.confinement import FREE, Confinement, program
+from ..config.program import unusable
 from ..model.errors import Invalid, place
 from ..model.run import Run
 from ..task import Command, Info
@@ -23,6 +24,7 @@ IN_FRONT = ("env", "nice")  # programs that may stand in front of a command with
 MOST_STRING = 32 * os.sysconf("SC_PAGE_SIZE")  # bytes of one word or variable and its NUL: the kernel's limit
 POINTER = 8  # bytes that each word or variable costs beside its text
 WORDS = 16 * 1024  # bytes kept free for the words of a command line
+MOST_WHOLE = os.sysconf("SC_ARG_MAX") - WORDS
 # Each of these facts is as long as that of any run can be; `check` puts in the name and the parameters.
 ANYBODY = Info("-" * 36, 1e11 / 3, "-" * 36, "", datetime.max.replace(tzinfo=UTC), 2**31)
 # Variables by which systemd speaks to the daemon itself: its sockets, the notification socket, its secrets. A script
@@ -70,24 +72,22 @@ def check(task: Task, name: str, parameters: Mapping[str, object]) -> None:
     values are too long or cannot be encoded: the kernel would refuse each run."""
     if task.kind not in SPAWNED:
         return
-    anybody = Info(**vars(ANYBODY) | {"name": name, "parameters": parameters})
-    command = Command(child.argv())
+    differs = {**task.confinement.environment, **_of_job(name, parameters)}
     if task.kind == "process":
-        command = Command(child.argv(), env={child.VARIABLE: child.describe(task, anybody)})
-    ours = _sizes_inherited()
-    given = environment(anybody, command, {}, task.confinement)
-    whole = sum(ours.values()) - sum(ours[variable] for variable in given if variable in ours)
-    for variable, value in given.items():
-        pointer = _pointer(variable, parameters)
+        anybody = Info(**vars(ANYBODY) | {"name": name, "parameters": parameters})
+        differs[child.VARIABLE] = child.describe(task, anybody)
+    usual, whole = _sizes_usual()
+    for variable, value in differs.items():
         try:
             length = _size(variable, value)
         except UnicodeEncodeError:
-            encoding = sys.getfilesystemencoding()
-            raise Invalid(f"cannot be written in {encoding}, the encoding of this daemon", pointer) from None
+            words = f"cannot be written in {sys.getfilesystemencoding()}, the encoding of this daemon"
+            raise Invalid(words, _pointer(variable, parameters)) from None
         if length > MOST_STRING:
-            raise Invalid(f"is too long: a program takes {MOST_STRING} bytes of one variable, not {length}", pointer)
-        whole += length + POINTER
-    if whole > os.sysconf("SC_ARG_MAX") - WORDS:
+            words = f"is too long: a program takes {MOST_STRING} bytes of one variable, not {length}"
+            raise Invalid(words, _pointer(variable, parameters))
+        whole += length + POINTER - usual.get(variable, 0)
+    if whole > MOST_WHOLE:
         raise Invalid(f"are too much: with all else, a program would be given {whole} bytes", "/parameters")
 
 
@@ -96,9 +96,11 @@ def _size(variable: str, value: str) -> int:
 
 
 @cache  # the environment of a daemon stays as it is, and to read it takes longer than all else here
-def _sizes_inherited() -> dict[str, int]:
-    """What each inherited variable takes of the room that the kernel gives."""
-    return {variable: _size(variable, value) + POINTER for variable, value in inherited(os.environ).items()}
+def _sizes_usual() -> tuple[dict[str, int], int]:
+    """What each variable that any run is given takes of the room that the kernel gives, and all of them."""
+    given = environment(ANYBODY, Command(child.argv()), inherited(os.environ))
+    found = {variable: _size(variable, value) + POINTER for variable, value in given.items()}
+    return found, sum(found.values())
 
 
 def _pointer(variable: str, parameters: Mapping[str, object]) -> str:
@@ -128,19 +130,22 @@ def environment(
     - those of the run
     - those of the command
     """
-    env = {
+    return {
         **inherited,
         **confinement.environment,
         "JOBSCHED_JOB_ID": info.job_id,
         "JOBSCHED_RUN_ID": info.run_id,
-        "JOBSCHED_JOB_NAME": info.name,
         "JOBSCHED_DUE": info.due.isoformat(),
         "JOBSCHED_ATTEMPT": str(info.attempt),
         "JOBSCHED_TIMEOUT": f"{info.timeout:.12g}",  # a script may compute with it: no exponent
+        **_of_job(info.name, info.parameters),
+        **command.env,
     }
-    for name, value in info.parameters.items():
-        env[_variable(name)] = _text(value)
-    return env | dict(command.env or {})
+
+
+def _of_job(name: str, parameters: Mapping[str, object]) -> dict[str, str]:
+    """The variables whose values the job sets."""
+    return {"JOBSCHED_JOB_NAME": name} | {_variable(each): _text(value) for each, value in parameters.items()}
 
 
 def locate(command: Command, env: Mapping[str, str]) -> str:
@@ -149,12 +154,16 @@ def locate(command: Command, env: Mapping[str, str]) -> str:
     if directory is not None and not Path(directory).is_dir():
         raise OSError(f"{directory}: no such directory")
     program = command.argv[0]
-    found = shutil.which(str(Path(directory or ".", program)) if "/" in program else program, path=env.get("PATH"))
+    found = shutil.which(_path(directory, program) if "/" in program else program, path=env.get("PATH"))
     if found is None:
-        there = "/" in program and Path(directory or ".", program).exists()
-        why = "it is not executable" if there else "no such program"
-        raise OSError(f"{program}: {why}")
+        why = unusable(str(Path(directory or ".", program))) if "/" in program else None
+        raise OSError(f"{program}: {why or 'no such program'}")
     return found
+
+
+@lru_cache(1024)  # each run needs it
+def _path(directory: str | None, program: str) -> str:
+    return str(Path(directory or ".", program))
 
 
 def command_line(

@@ -23,7 +23,7 @@ class RemainingProcesses:
     def __init__(self, run_id: str, control: ControlGroup) -> None:
         self._first: int | None = None  # the pid of the first process, until that has ended
         self.known: list[Found] = []  # what lived at the last look, and may be signalled
-        self._by_itself = False  # the first process ended before it was told to
+        self.by_itself = False  # the first process ended before it was told to
         self._met: dict[Key, Found] = {}  # what it left behind
         self.refused: dict[Key, Found] = {}  # what we may not signal
         self._run_id = run_id
@@ -38,7 +38,7 @@ class RemainingProcesses:
     def exited(self, by_itself: bool) -> None:
         """The first process has ended, before it was told to or not: its pid may be another's from now on."""
         self._first = None
-        self._by_itself = by_itself
+        self.by_itself = by_itself
 
     def live(self) -> bool:
         """Whether any known process still lives."""
@@ -53,13 +53,13 @@ class RemainingProcesses:
 
     def count(self) -> None:
         """Count the processes known now as left behind, if the first one ended by itself."""
-        if self._by_itself:
+        if self.by_itself:
             self._met |= {each.key: each for each in self.known if procfs.lives(each)}
 
     @property
     def left(self) -> tuple[Found, ...] | None:
         """All that a script left behind which ended by itself; None: it did not."""
-        return tuple(self._met.values()) if self._by_itself else None
+        return tuple(self._met.values()) if self.by_itself else None
 
     def stuck(self) -> bool:
         """Whether all of it sleeps such that nothing ends it, and the first process too."""

@@ -30,6 +30,12 @@ ALWAYS = ("env",)  # may stand in a script's #! line too
 LONGEST = 1000  # characters of a reason
 NAMED = 10  # processes, at most
 
+# Who sends these, where it was not the daemon.
+SENDERS = {
+    "SIGXCPU": "for its limit of CPU seconds was reached",
+    "SIGKILL": "which nobody here sent; if memory was short, the kernel's log (dmesg) tells of it",
+}
+
 Fate = Literal["ended", "awaited", "kept"]  # of what a script left behind
 
 
@@ -55,7 +61,7 @@ class ProcessExit:
     busy: bool = False  # it was not started, for somebody had its file open to write
     hint: str = ""  # what may be the reason, and what to do
     usage: Usage | None = None
-    since: float = 0.0  # seconds ago that it ended
+    at: float | None = None  # the moment at which it ended, as `clock.elapsed` counts; None: when it is told of
 
 
 def signal_name(number: int) -> str:
@@ -194,9 +200,7 @@ def outcome(
     elif process_exit.error is not None:
         state, reason = "failed", process_exit.error
     elif process_exit.signal is not None:
-        sender = (
-            "for its limit of CPU seconds was reached" if process_exit.signal == "SIGXCPU" else "which nobody here sent"
-        )
+        sender = SENDERS.get(process_exit.signal, "which nobody here sent")
         state, reason = "failed", f"ended by {process_exit.signal}, {sender}"
     elif (why := _not_started(process_exit, printed.last_line)) is not None:
         state, reason = "failed", f"could not start: {why}"

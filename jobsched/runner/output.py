@@ -1,6 +1,8 @@
 """The way of what runs print: through a queue to the one thread that writes it to files and logs.
 
-The reactor never waits for a disk or a log; when one of them is slow, the run's pipe is paused.
+The reactor of a daemon never waits for a disk or a log; when one of them is slow, the run's pipe is paused. An executor
+writes the beginning of each output itself, as it does with outcomes: to hand a line over to a thread, and its end after
+it, costs more than to write both.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
+from typing import ParamSpec
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorFromThreads
@@ -17,6 +20,8 @@ from twisted.internet.interfaces import IReactorFromThreads
 from ..model.redaction import Secrets
 from ..model.success import OutputCheck
 from .output_file import OutputFile, Printed
+
+P = ParamSpec("P")
 
 NONE = Secrets()
 HIGH = 1024 * 1024  # bytes of one run under way to the thread: above it the run is paused
@@ -40,17 +45,26 @@ class Output:
         self._writer = writer
         self._given = 0
         self._done = 0
-        self._room = threading.Event()
-        self._room.set()
+        self._room: threading.Event | None = None  # somebody waits for it
         self._on_room: Callable[[], None] | None = None
         self._closed = False
         self._turn = threading.Lock()
         self._printed: Printed | None = None
+        self._last_line = ""
 
     @property
     def last_line(self) -> str:
         """The last whole line so far that is not empty, without secrets; "": there is none."""
-        return self.file.last_line
+        return self._last_line or self.file.last_line
+
+    def heard(self, last_line: str) -> None:
+        """An executor, which has the file, tells what it is."""
+        self._last_line = last_line
+
+    @property
+    def _short(self) -> bool:
+        """Whether nothing of it was given to the thread."""
+        return self._given <= self._writer.short
 
     @property
     def full(self) -> bool:
@@ -63,20 +77,24 @@ class Output:
             if self._closed:
                 return
             self._given += len(data)
-            self._writer.put(self, data)
+            if self._short:
+                self._writer.at_once(self.file.write, data)
+                self._done += len(data)
+            else:
+                self._writer.put(self, data)
 
     def write_patiently(self, data: bytes) -> None:
         """Take bytes, and wait while too much is under way. Not for the reactor's thread."""
         self.write(data)
         if self.full:
-            self._room.clear()
+            room = self._room = threading.Event()
             self._wake()
-            self._room.wait()
+            room.wait()
 
     def when_room(self, resume: Callable[[], None]) -> None:
         """Call `resume` in the reactor once less is under way."""
         self._on_room = resume
-        self._room.clear()
+        self._room = threading.Event()
         self._wake()
 
     def came(self, printed: Printed) -> None:
@@ -89,7 +107,11 @@ class Output:
             return succeed(self._printed)
         with self._turn:
             self._closed = True
-        return self._writer.finish(self) if self._given else succeed(self.file.printed())
+        if not self._short:
+            return self._writer.finish(self)
+        if self._given:
+            self._writer.at_once(self.file.close)
+        return succeed(self.file.printed())
 
     def consumed(self, size: int) -> None:
         """The thread has dealt with `size` bytes."""
@@ -97,30 +119,43 @@ class Output:
         self._wake()
 
     def _wake(self) -> None:
-        if not self._room.is_set() and self._given - self._done <= LOW:
-            self._room.set()
+        room = self._room
+        if room is not None and self._given - self._done <= LOW:
+            self._room = None
+            room.set()
             resume, self._on_room = self._on_room, None
             if resume is not None:
                 self._writer.in_reactor(resume)
 
 
 class OutputWriter:
-    """The thread that writes, and its queue."""
+    """The thread that writes, and its queue. `limit`: bytes of an output that are kept; `short`: of those, so many are
+    written without the thread, which then is there from the first longer output on: see `ControlGroup.inside`."""
 
-    def __init__(self, reactor: IReactorFromThreads, folder: Path, limit: int) -> None:
+    def __init__(self, reactor: IReactorFromThreads, folder: Path, limit: int, short: int = 0) -> None:
         self.folder = folder
         self.limit = limit
+        self.short = short
         self.in_reactor: Callable[..., None] = reactor.callFromThread
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread: threading.Thread
+        self._thread: threading.Thread | None = None
+        self._beginning = threading.Lock()
 
     def start(self) -> None:
         """Begin writing."""
-        self._thread = threading.Thread(target=self._work, name="output", daemon=True)
-        self._thread.start()
+        if not self.short:
+            self._begin()
+
+    def _begin(self) -> None:
+        with self._beginning:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="output", daemon=True)
+                self._thread.start()
 
     def stop(self) -> None:
         """Write what was given, then end; returns when the thread has."""
+        if self._thread is None:
+            return
         self._queue.put(None)
         self._thread.join(STUCK)
         if self._thread.is_alive():
@@ -135,7 +170,12 @@ class OutputWriter:
             finally:
                 output.consumed(len(data))
 
-        self._queue.put(write)
+        self._give(write)
+
+    def _give(self, job: Callable[[], None]) -> None:
+        if self.short and self._thread is None:
+            self._begin()
+        self._queue.put(job)
 
     def finish(self, output: Output) -> Deferred[Printed]:
         """Queue the end of one run's output."""
@@ -147,12 +187,16 @@ class OutputWriter:
             finally:
                 self.in_reactor(printed.callback, output.file.printed())
 
-        self._queue.put(close)
+        self._give(close)
         return printed
+
+    def at_once(self, job: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+        """Do it here and now."""
+        try:
+            job(*args, **kwargs)
+        except Exception:
+            logging.getLogger(__name__).exception("output could not be written")
 
     def _work(self) -> None:
         while (job := self._queue.get()) is not None:
-            try:
-                job()
-            except Exception:
-                logging.getLogger(__name__).exception("output could not be written")
+            self.at_once(job)

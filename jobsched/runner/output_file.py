@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +19,8 @@ log = logging.getLogger("jobsched.output")
 
 LONGEST_LINE = 64 * 1024
 TAIL = 200  # bytes of the last line that are kept for the reason of a failure
+FULL = (errno.ENOSPC, errno.EDQUOT)
+GIVEN_BACK = 8 * 1024 * 1024  # bytes of an output that has filled the disk; SQLite's file of changes takes half of it
 REMEMBERED = LONGEST + TAIL  # bytes that are kept of it: no end of a secret may be shown
 
 
@@ -141,7 +144,16 @@ class OutputFile:
         except OSError as why:
             self._fail(why)
 
+    def _give_back(self, file: int) -> None:
+        """Make room on a disk that this output has filled. The store may be on it, and has to take what becomes of this
+        run and of the others."""
+        with suppress(OSError):
+            os.ftruncate(file, self._kept - GIVEN_BACK)
+            self._kept -= GIVEN_BACK
+
     def _fail(self, why: OSError) -> None:
+        if why.errno in FULL and self._file is not None and self._kept > GIVEN_BACK:
+            self._give_back(self._file)
         self._cut = f"output was cut: {errno.errorcode.get(why.errno or 0, '')} {why.strerror}"
         path = output_name(self._folder, self._run_id)
         logging.getLogger(__name__).error("%s: %s (%s)", self._title, self._cut, path)
@@ -187,7 +199,8 @@ class OutputFile:
             self._line = (text[:-begun] + HIDDEN).encode()
 
     def _say(self, line: str) -> None:
-        log.info("%s | %s", self._title, line)
+        if log.isEnabledFor(logging.INFO):  # by hand: to find out which line of code says it takes longer than all else
+            log.handle(log.makeRecord(log.name, logging.INFO, "", 0, "%s | %s", (self._title, line), None))
 
     def _remember(self, data: bytes) -> None:
         """Without a log only the last line matters."""

@@ -20,14 +20,14 @@ from ..config.confinement import FREE, Confinement
 from ..model.run import PROCESS, ProcessEvent, ProcessState
 from . import procfs
 from .deadline import AGAIN, Deadline
-from .group import Group, began
+from .group import Group, start_of
 from .leftovers import RemainingProcesses
 from .outcome import BUSY, MISREAD, Fate, ProcessExit, exit_of, is_busy
 from .output import Output
 from .pipe import OutputPipe
 from .process_survey import ProcessSurvey
 from .procfs import Found
-from .session import STDIN, STDOUT, SessionProcess, Sessions
+from .session import STDIN, STDOUT, Sessions
 
 PATIENCE = 1.0  # seconds that processes left behind by a finished script may go on by themselves
 SOON = 0.005  # seconds until a question that came too early is asked again
@@ -36,12 +36,11 @@ LOOK = 0.05  # seconds between looks at processes that still live; grows up to `
 
 
 class ScriptProcess(ProcessProtocol):
-    """A run's first process, all processes that come from it, and its output pipe. `ended` fires with a `ProcessExit`
-    when no process is left, or when those left are let go (`leftovers` is "keep") or given up.
+    """A run's first process, all that come of it, and its output pipe. `ended` fires with a `ProcessExit` when none is
+    left, or when those left are let go (`leftovers` is "keep") or given up.
 
-    When the first process has ended, the processes it left behind have `PATIENCE` to end too. Then they are ended,
-    waited for or let go, as `leftovers` says. A signal to processes outside the first one's group needs a look at all
-    processes before it: see `ProcessSurvey`.
+    When the first process has ended, those it left behind have `PATIENCE` to end too. Then they are ended, waited for
+    or let go, as `leftovers` says. A signal to any outside the first one's group takes a look: see `ProcessSurvey`.
     """
 
     log = Logger()
@@ -62,7 +61,7 @@ class ScriptProcess(ProcessProtocol):
         self.ended: Deferred[ProcessExit] = Deferred()
         self.deadline = Deadline(clock, self._send, grace, self._is_over)
         self.pid: int | None = None
-        self.pid_started: float | None = None
+        self._pid_started: float | None = None
         self.pipe = OutputPipe(output)
         self._path = path
         self._starters = starters
@@ -75,9 +74,7 @@ class ScriptProcess(ProcessProtocol):
         self._launchers: tuple[str, ...] = ()
         self._group = Group(0)
         self._status: ProcessExit | None = None
-        self._began = 0.0  # not later than the first process
         self._exited = 0.0
-        self._by_itself = False  # the first process ended before it was told to end
         self._everywhere = leftovers is not None  # after the script, look also for processes that left its session
         self._remaining = RemainingProcesses(run_id, survey.groups.group(run_id))
         self._as_a_group = False  # the last signal went to the group as a whole
@@ -88,23 +85,20 @@ class ScriptProcess(ProcessProtocol):
         self._state: ProcessState = PROCESS.begins["spawn"]
 
     def spawn(self, argv: Sequence[str], env: Mapping[str, str], stdin: int, confinement: Confinement = FREE) -> None:
-        """Start `argv`, which includes the programs that apply `confinement`, in a session of its own.
-
-        Raises OSError when the program cannot be started; then no process is left.
-        """
+        """Start `argv`, with the programs that apply `confinement`. Raises OSError; then no process is left."""
         self._launchers = confinement.launchers
-        sessions = attrs.evolve(self._sessions, owner=confinement.owner)
+        self._remaining.control.limit(confinement.resource_limits)
+        sessions = attrs.evolve(self._sessions, owner=confinement.owner, born=self._remaining.control.take)
         try:
             self._start(sessions, argv, env, stdin)
         except FileNotFoundError as why:
             raise OSError(f"{argv[0]}: {program.fault(argv[0]) or 'no such program'}") from why
         except OSError as why:
-            if why.errno != errno.ENOEXEC:
+            if why.errno != errno.ENOEXEC or program.is_binary(argv[0]):  # such as one for another machine
                 raise
             self._start(sessions, ["/bin/sh", *argv], env, stdin)  # a script without #!: execvp and cron do the same
 
     def _start(self, sessions: IReactorProcess, argv: Sequence[str], env: Mapping[str, str], stdin: int) -> None:
-        self._began = self._clock.seconds()
         with self._remaining.control.inside():
             sessions.spawnProcess(self, argv[0], list(argv), dict(env), childFDs={STDIN: stdin, STDOUT: "r"})
 
@@ -113,10 +107,15 @@ class ScriptProcess(ProcessProtocol):
         self.pipe.begin(self.transport)
         self.pid = self.transport.pid
         assert self.pid is not None
-        if (seen := procfs.stat(self.pid)) is not None:
-            self.pid_started = began(seen.began)
         self._remaining.began(self.pid)
-        self._group = Group(self.pid, None if seen is None else seen.began)
+        self._group = Group(self.pid)
+
+    @property
+    def pid_started(self) -> float | None:
+        """As `group.began` has it: asked for while the process is there, and not for a run that is over at once."""
+        if self._pid_started is None and self._status is None:
+            self._pid_started = start_of(self.pid)
+        return self._pid_started
 
     def outReceived(self, data: bytes) -> None:
         self.pipe.received(data)  # into the run's file and the log: see `Output`
@@ -126,16 +125,14 @@ class ScriptProcess(ProcessProtocol):
         self._look()
 
     def processExited(self, reason: Failure) -> None:
-        usage = self.transport.usage if isinstance(self.transport, SessionProcess) else None
-        self._status = exit_of(reason, self._launchers, usage)
+        self._status = exit_of(reason, self._launchers, getattr(self.transport, "usage", None))  # a `SessionProcess`'s
         self._exited = self._clock.seconds()
         self._move("exit")
-        self._by_itself = self._state == "exited"
-        self._remaining.exited(self._by_itself)
+        self._remaining.exited(by_itself=self._state == "exited")
         if self._state == "gone":
             self.log.info("process {pid} of run {run}, which was given up, has ended", pid=self.pid, run=self._run_id)
             return
-        if self._by_itself and self._leftovers != "wait":
+        if self._remaining.by_itself and self._leftovers != "wait":
             self.deadline.disarm()
         self._look_in(0)
 
@@ -206,12 +203,14 @@ class ScriptProcess(ProcessProtocol):
 
     def _is_empty(self) -> bool | None:
         """Whether the ended first process's session is empty; unreaped processes count. None: ask again soon."""
-        group, control, survey = self._group, self._remaining.control, self._survey
-        return group.empty() and (control.empty() or survey.session_is_empty(group.pid, self._exited, self._began))
+        group, control = self._group, self._remaining.control
+        if procfs.is_free(group.pid):
+            return True
+        return group.empty() and (control.empty() or self._survey.session_is_empty(group.pid, self._exited))
 
     def _ask(self) -> None:
         self._asked = self._clock.seconds()
-        answer = self._survey.of(self._run_id, self._group.leader)
+        answer = self._survey.of(self._run_id, self._group.leader(self._status is not None))
         answer.addCallbacks(self._answer, self._ask_failed).addErrback(self._stumbled)
 
     def _answer(self, found: list[Found]) -> None:
@@ -259,7 +258,7 @@ class ScriptProcess(ProcessProtocol):
     def _keeps(self) -> bool:
         """Whether processes left behind may go on: the script succeeded by itself, and `leftovers` is "keep"."""
         success = self._status is not None and self._status.exit_code == 0
-        return success and self._by_itself and self._leftovers == "keep"
+        return success and self._remaining.by_itself and self._leftovers == "keep"
 
     def _look_later(self) -> None:
         self._look_in(self._pause)
@@ -295,6 +294,6 @@ class ScriptProcess(ProcessProtocol):
             given_up=given_up,
             refused=tuple(self._remaining.refused.values()),
             busy=status.exit_code == BUSY and is_busy(self.pipe.opening, self._starters, self._path),
-            hint=program.carriage_return(self._path) if odd else "",
+            hint=program.carriage_return(self._path) if odd else self._remaining.control.hint(),
             usage=self._remaining.control.usage(status.usage),
         )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from ..threads import InThread
 from .control_group import ControlGroups
-from .procfs import ROUND, Found, sessions, survey, was_followed
+from .group_tree import Tree
+from .procfs import Found, sessions, survey
 
 SHARE = 10  # of the time, one part in so many may go into looks at the sessions
 
@@ -18,8 +18,8 @@ SHARE = 10  # of the time, one part in so many may go into looks at the sessions
 class ProcessSurvey:
     """Shared by all runs of this node."""
 
-    def __init__(self, in_thread: InThread, elapsed: Callable[[], float], base: Path | None = None) -> None:
-        self.groups = ControlGroups(base)
+    def __init__(self, in_thread: InThread, elapsed: Callable[[], float], tree: Tree | None = None) -> None:
+        self.groups = ControlGroups(tree)
         self._in_thread = in_thread
         self._elapsed = elapsed
         self._asked: list[tuple[str, int, Deferred[list[Found]]]] = []
@@ -35,17 +35,12 @@ class ProcessSurvey:
         self._begin()
         return answer
 
-    def session_is_empty(self, session: int, since: float, began: float = float("-inf")) -> bool | None:
+    def session_is_empty(self, session: int, since: float) -> bool | None:
         """Whether no process was in a session at some moment after `since`; None: to be asked again soon.
 
-        An empty session stays so: only a member could bring another. What began a moment ago, at `began`, had few that
-        could be in its session. Else a look takes as long as there are processes, and is made in the reactor: so there
-        is one for all that ask, and a pause before the next.
+        An empty session stays so: only a member could bring another. A look takes as long as there are processes, and
+        is made in the reactor: so there is one for all that ask, and a pause before the next.
         """
-        if self._elapsed() - began < ROUND:
-            followed = was_followed(session)
-            if followed is not None and self._elapsed() - began < ROUND:
-                return not followed
         if self._seen < since:
             begun = self._elapsed()
             if begun < self._rest:

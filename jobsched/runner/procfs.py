@@ -7,9 +7,11 @@ left from a stranger that was given the same pid.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import time
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 import attrs
 
@@ -18,13 +20,12 @@ from ..clock import elapsed
 Key = tuple[int, int]
 
 MARK = "JOBSCHED_RUN_ID"
-_MARK = MARK.encode() + b"="
 TICKS = os.sysconf("SC_CLK_TCK")  # in a second
 DEAD = "ZXx"  # states of what has ended, reaped or not
 STUCK = "D"  # uninterruptible sleep: no signal ends it, not even KILL
-FEW = 500  # pids to be looked at one by one; to list /proc takes longer from some such number on
-FASTEST = 200_000, 1_000_000  # pids that a kernel gives out in a second at most: for each core, and together
-LOOKS = 6  # at the environment of a process that cannot be read now
+FEW = 500  # descendants that are looked for; to list /proc takes longer from some such number on
+ASLEEP = 6  # looks at the environment of a process that sleeps such that it cannot be read
+LOOKS = 20  # and of one that is about to run another program: it may have to wait for a processor in the midst of that
 MOMENT = 0.01  # seconds between them
 BETWEEN = "\0"  # in place of a mark, which cannot hold it: the process is about to run another program
 
@@ -101,7 +102,7 @@ def survey(wanted: Mapping[str, int]) -> dict[str, list[Found]]:
         inside = led.get(seen.session) or (led.get(seen.group) if seen.group not in ours else None)
         if inside is not None:
             found[inside].append(_found(seen, inside=True))
-        elif seen.state == STUCK or (mark := _mark(pid)) == BETWEEN:
+        elif seen.state == STUCK or (mark := variable(pid, MARK)) == BETWEEN:
             unclear.append(seen)
         elif mark in found:
             found[mark].append(_found(seen, inside=False))
@@ -117,14 +118,6 @@ def found(pid: int, first: int | None) -> Found | None:
     return None if seen is None or seen.dead else _found(seen, inside=first in (seen.session, seen.group))
 
 
-def is_in_session(pid: int, session: int) -> bool:
-    """Whether a process is there, and in that session."""
-    try:
-        return os.getsid(pid) == session
-    except OSError:
-        return False
-
-
 def sessions() -> frozenset[int]:
     """Ids of all sessions that have members; unreaped dead processes count. Quick: no file is read."""
     members = set()
@@ -136,32 +129,25 @@ def sessions() -> frozenset[int]:
     return frozenset(members)
 
 
-def was_followed(session: int) -> bool | None:
-    """Whether a process that began after the first one of a session is in that session, by the pids that the kernel has
-    given out since. Quick however many processes there are. None: cannot be told so.
+def is_free(number: int) -> bool:
+    """Whether it is certain that no process has this pid, and none is in a group or session of that number.
 
-    Pids ascend, and begin anew at some number: so this holds until the first one of the session is `ROUND` seconds old.
+    The kernel gives a number out again only then, and says so to whoever would have that number signalled about a file:
+    quick however many processes there are. It says nothing of the kind before Linux 4.13, and then this is False.
     """
     try:
-        return any(is_in_session(pid, session) for pid in given_out(session))
-    except LookupError:
-        return None
+        fcntl.fcntl(_nothing(), fcntl.F_SETOWN, number)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    return False
 
 
-def given_out(since: int) -> Iterator[int]:
-    """The pids that the kernel has given out after that one, until all are seen: a process may bring another meanwhile.
-
-    Raises LookupError: they are too many, or began anew, or this kernel does not tell.
-    """
-    seen = since
-    try:
-        while (last := int(_read("/proc/sys/kernel/ns_last_pid"))) != seen:
-            if not seen < last <= since + FEW:
-                raise LookupError
-            yield from range(seen + 1, last + 1)
-            seen = last
-    except (OSError, ValueError):
-        raise LookupError from None
+@cache
+def _nothing() -> int:
+    """A file about which nobody is ever signalled, open as long as this process lives."""
+    return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def descendants(first: int) -> list[Found]:
@@ -184,16 +170,6 @@ def _children(pid: int) -> list[int]:
     except OSError:  # it has gone, or this kernel does not tell
         pass
     return pids
-
-
-def _round() -> float:
-    """Seconds in which no kernel gives out as many pids as there are."""
-    try:
-        most = int(_read("/proc/sys/kernel/pid_max"))
-    except (OSError, ValueError):
-        return 0.0
-    each, together = FASTEST
-    return most / min((os.cpu_count() or 1) * each, together)
 
 
 def state(pid: int) -> str:
@@ -219,7 +195,9 @@ def _cleared(unclear: list[Stat]) -> Iterator[tuple[Stat, str | None]]:
     Nearly all wait for a disk, or not even that, and are clear at the next look. To read the environment of one that
     stays asleep could put us to sleep beside it: it is left out.
     """
-    for _ in range(LOOKS):
+    for look in range(LOOKS):
+        if look == ASLEEP:
+            unclear = [each for each in unclear if each.state != STUCK]
         if not unclear:
             return
         time.sleep(MOMENT)
@@ -228,25 +206,27 @@ def _cleared(unclear: list[Stat]) -> Iterator[tuple[Stat, str | None]]:
             seen = stat(before.pid)
             if seen is None or seen.began != before.began or seen.dead:
                 continue
-            if seen.state == STUCK or (mark := _mark(seen.pid)) == BETWEEN:
+            if seen.state == STUCK or (mark := variable(seen.pid, MARK)) == BETWEEN:
                 still.append(seen)
             else:
                 yield seen, mark
         unclear = still
 
 
-def _mark(pid: int) -> str | None:
-    """The run that a process says it is of; BETWEEN: it cannot say so now."""
+def variable(pid: int, name: str) -> str | None:
+    """What a process was given as that variable; None: nothing, or it is another user's or gone; BETWEEN: it cannot say
+    so now."""
     try:
         environment = _environment(pid)
-    except OSError:  # another user's, or gone
+    except OSError:
         return None
     if environment is None:
         return BETWEEN
-    begin = 0 if environment.startswith(_MARK) else environment.find(b"\0" + _MARK) + 1
-    if begin == 0 and not environment.startswith(_MARK):
+    sign = f"{name}=".encode()
+    begin = 0 if environment.startswith(sign) else environment.find(b"\0" + sign) + 1
+    if begin == 0 and not environment.startswith(sign):
         return None
-    value = environment[begin + len(_MARK) :].partition(b"\0")[0]
+    value = environment[begin + len(sign) :].partition(b"\0")[0]
     return value.decode("utf-8", "replace")
 
 
@@ -258,10 +238,10 @@ def _environment(pid: int) -> bytes | None:
     if environment := _read(f"/proc/{pid}/environ"):
         return environment
     _, fields = _stat(pid)
-    size, end_of_environment = int(fields[20]), int(fields[48])
-    if size and not end_of_environment:
-        return None
-    return _read(f"/proc/{pid}/environ") if size else b""  # once more: it may have got there in between
+    size, begin, end = int(fields[20]), int(fields[47]), int(fields[48])
+    if not size or begin == end != 0:
+        return b""
+    return _read(f"/proc/{pid}/environ") or None  # it may have got there in between, and be in the midst of the next
 
 
 def _stat(pid: int) -> tuple[bytes, list[bytes]]:
@@ -285,6 +265,3 @@ def _read(path: str, whole: bool = True) -> bytes:
         return data
     finally:
         os.close(file)
-
-
-ROUND = _round()

@@ -24,6 +24,7 @@ from .outcome import plain
 from .output_file import open_output
 
 KEPT = 64 * 1024  # bytes of a tail
+SPACING = 0.02  # seconds between two transactions: while many runs end, each transaction takes from what is to start
 
 
 class Records:
@@ -45,13 +46,14 @@ class Records:
         redaction: Redaction,
         stored: Callable[[list[str], bool], object],
     ) -> None:
+        self._reactor = reactor
         self._store = store
         self._ids = ids
         self._read_tail = read_tail
         self._redaction = redaction
         self._stored = stored
         self.unstored: set[str] = set()  # runs that have ended, and the store does not know yet
-        self._batch: Batch[Run] = Batch(reactor, self._record, self._refused, keep=True)
+        self._batch: Batch[Run] = Batch(reactor, self._record, self._refused, keep=True, spacing=SPACING)
         self.settled = self._batch.settled
 
     def add(self, run: Run) -> None:
@@ -59,6 +61,13 @@ class Records:
         if not run.active:
             self.unstored.add(run.id)
         self._batch.add(run)
+
+    def settled_within(self, seconds: float) -> Deferred[None]:
+        """Bounded wait, until all is stored."""
+        words = (
+            "outcomes could not be stored; the next daemon stores those that executors keep, the other runs are lost"
+        )
+        return self.settled().addTimeout(seconds, self._reactor).addErrback(lambda _: self.log.error(words))
 
     def _record(self, runs: list[Run]) -> Deferred[None]:
         latest = {run.id: run for run in runs}

@@ -13,15 +13,19 @@ import attrs
 from twisted.logger import Logger
 
 from ..clock import elapsed
+from ..model.printable import many
 from ..model.run import Run
 from . import procfs
-from .control_group import ControlGroup, ControlGroups, base_here
+from .control_group import ControlGroup, ControlGroups
 from .deadline import AGAIN, HOPELESS
 from .group import is_first
+from .group_tree import tree_here
+from .keeper import keeper
 from .outcome import ProcessExit, lives_on
 from .procfs import Found, Key
 
 LOOK = 0.02  # seconds between looks at what was told to end
+KEPT = "the daemon of"
 
 log = Logger()
 
@@ -46,6 +50,7 @@ class Orphans:
     left: list[Found] = attrs.field(factory=list)  # what still is
     refused: dict[Key, Found] = attrs.field(factory=dict)  # what we may not signal
     killed: bool = False
+    keeper: str | None = None  # the state folder of the daemon that executes it, where that lives
     control: ControlGroup = attrs.field(factory=ControlGroup)
 
     def leader(self) -> int:
@@ -60,6 +65,8 @@ class Orphans:
 
     def words(self) -> str:
         """What was found, and what became of it."""
+        if self.keeper is not None:
+            return f"{KEPT} {self.keeper} lives and goes on with it: this store is a copy of that one's"
         if not self.first:
             return "its process had ended, how is not known"
         pids = ", ".join(str(process.pid) for process in self.first)
@@ -74,12 +81,13 @@ def end_orphans(runs: Sequence[Marked], grace: float) -> dict[str, str]:
 
     In a thread: it reads all of /proc, once for all runs, and waits. A process counts as the run's only if it carries
     the run's mark, is in its control group, or in the group whose first process began when the run's did: a stranger
-    with the same pid is safe.
+    with the same pid is safe. So are the runs of another daemon that lives, of whose store this one is a copy.
     """
-    groups = ControlGroups(base_here())
-    orphans = {run.id: Orphans(run, control=groups.left_by(run.id)) for run in runs}
-    for run_id, found in _look(orphans).items():
-        orphans[run_id].first = found
+    groups = ControlGroups(tree_here())
+    every = {run.id: Orphans(run, control=groups.left_by(run.id)) for run in runs}
+    for run_id, found in _look(every).items():
+        every[run_id].first, every[run_id].keeper = found, keeper(found)
+    orphans = {run_id: each for run_id, each in every.items() if each.keeper is None}
     _signal(orphans, signal.SIGTERM)
     _wait(orphans, grace)
     end = elapsed() + HOPELESS
@@ -91,12 +99,12 @@ def end_orphans(runs: Sequence[Marked], grace: float) -> dict[str, str]:
         _wait(orphans, AGAIN)
     for each in orphans.values():
         each.control.close()
-    return {run_id: each.words() for run_id, each in orphans.items()}
+    return {run_id: each.words() for run_id, each in every.items()}
 
 
 def tell_lost(runs: list[Run], found: dict[str, str], now: datetime) -> list[Run]:
     """Their outcomes, also for the log."""
-    log.warn("an earlier daemon left {count} runs behind", count=len(runs))
+    log.warn("an earlier daemon left {runs} behind", runs=many(len(runs), "run"))
     ended = [lost(run, found[run.id], now) for run in runs]
     for run in ended:
         log.warn("run {run} of {job}: {state}, {reason}",
@@ -106,7 +114,7 @@ def tell_lost(runs: list[Run], found: dict[str, str], now: datetime) -> list[Run
 
 def lost(run: Run, found: str, now: datetime) -> Run:
     """The run with its outcome, `lost`."""
-    return run.lost(f"the daemon that ran it is gone; {found}", now)
+    return run.lost(found if found.startswith(KEPT) else f"the daemon that ran it is gone; {found}", now)
 
 
 def _look(orphans: Mapping[str, Orphans]) -> dict[str, list[Found]]:

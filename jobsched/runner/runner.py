@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -15,7 +15,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from ..clock import now
+from ..clock import back_then, now
 from ..config.catalog import Catalog, Task
 from ..events import Events
 from ..model.ids import Ids
@@ -28,10 +28,11 @@ from ..task import Info
 from ..threads import Pool, waited_for
 from . import launch
 from .active import Active, leave, tell_endless
-from .calls import Call, Calls, Limits, patiently
+from .calls import BRIEF, Call, Calls, Limits, patiently
 from .deadline import Doomed, Stop, fenced
 from .elsewhere import ExecutorCall, Executors
 from .inprocess import STOPPED_THREAD, PrintCapture
+from .isolation import Isolation
 from .outcome import ProcessExit, outcome, plain, tell_of_what_was_left
 from .output import Output, OutputWriter
 from .records import Records, tail_reader
@@ -41,7 +42,6 @@ from .waiters import Quiet, Waiters, all_of
 P = ParamSpec("P")
 T = TypeVar("T")
 
-BRIEF = 0.1  # seconds: what ends within them has one record less; until then a crash is found by the mark alone
 UNSTORED = 10.0  # seconds that a stop waits for the store to take the last outcomes
 LATEST = 15.0  # seconds beyond the grace that a stop waits for runs to come to their ends
 
@@ -78,11 +78,13 @@ class Runner(Service):
         self._events = events or Events()
         self.waiters = Waiters()
         self._doomed = Doomed()
-        self._quiet = Quiet(reactor, lambda: not self.known())
+        self._quiet = Quiet(reactor, lambda: not self.known() - self._isolation.kept)
         self._active: dict[str, Active] = {}
         self._writer = OutputWriter(reactor, output_folder, limits.output)
-        self._calls = Calls(reactor, limits, self.in_thread, executors)
+        self._calls = Calls(reactor, limits, self.in_thread, output_folder.parent, executors)
         self.earlier = self._calls.earlier
+        self._isolation = Isolation(self._active, self._calls, store, self._note)
+        self.regain = self._isolation.end
         self._chores = Pool(0, 2, "chore")
         self._records = Records(reactor, store, ids, tail_reader(store, output_folder), redaction, self._stored)
         self._prints = PrintCapture()
@@ -120,19 +122,12 @@ class Runner(Service):
     async def _end(self, ended: Deferred[None]) -> None:
         try:
             await ended
-            await self._settled()
+            tell_endless(self._active.values())
+            await self._records.settled_within(UNSTORED)
         finally:
             self._prints.__exit__(None, None, None)
             await waited_for(self._reactor, self._writer.stop, "end of output")
             await gatherResults([self._chores.end(self._reactor), self._calls.stop()])
-
-    def _settled(self) -> Deferred[None]:
-        """Bounded wait: a run that does not end, or that the store cannot take, becomes `lost` at the next start."""
-        tell_endless(self._active.values())
-        settled = self._records.settled().addTimeout(UNSTORED, self._reactor)
-        return settled.addErrback(
-            lambda _: self.log.error("outcomes could not be stored; the next daemon will record their runs as lost")
-        )
 
     async def recover(self, left: list[Run]) -> None:
         """Make an end of what an earlier daemon left running here. Fires when it is all recorded."""
@@ -143,8 +138,9 @@ class Runner(Service):
             await self._records.settled()
 
     def end_all(self, reason: str) -> None:
-        """End every run as lost, fast: another node may soon start it again. Threads are left to end by themselves."""
-        for run_id in list(self._active):
+        """End every run as lost, fast: another node may soon start it again. Threads are left to end by themselves, and
+        what is to be kept goes on in its executor."""
+        for run_id in self._isolation.begin(self._now()):
             with self.log.failuresHandled("run {run} could not be ended", run=run_id):
                 self.stop(run_id, fenced(reason))
 
@@ -158,7 +154,7 @@ class Runner(Service):
         return None if active is None or active.output is None else active.output.last_line or None
 
     def stored(self) -> Deferred[None]:
-        """Fires when every run has ended and its outcome is stored, or after some seconds."""
+        """Fires when every run that is not kept has ended and its outcome is stored, or after some seconds."""
         return self._quiet.wait(UNSTORED)
 
     def start(self, runs: Iterable[Run]) -> None:
@@ -212,9 +208,9 @@ class Runner(Service):
         redact = self._redaction.redact(run.parameters)
         output = active.output = Output(self._writer, run.id, run.job_name, redact, success.check())
         process_exit = await self._call(active, task, output)
+        ended = back_then(self._clock, process_exit.at)  # before it waits for the rest of the output
         tell_of_what_was_left(active.run, process_exit)
         printed = await output.close()
-        ended = self._now() - timedelta(seconds=process_exit.since)
         self._note(active, outcome(active.run, process_exit, printed, ended, output.redact, success.codes))
 
     async def _call(self, active: Active, task: Task | None, output: Output) -> ProcessExit:
@@ -231,7 +227,7 @@ class Runner(Service):
         return await patiently(self._reactor, lambda: self._try(active, task, info, output), lambda: active.stop)
 
     async def _try(self, active: Active, task: Task, info: Info, output: Output) -> ProcessExit:
-        call = self._calls.begin(task, info, output)
+        call = self._calls.begin(task, info, output, active.run.on_isolation == "keep")
         if isinstance(call, ProcessExit):
             return call
         return await self._follow(active, call, task, info.timeout)
@@ -239,11 +235,11 @@ class Runner(Service):
     async def _follow(self, active: Active, call: Call, task: Task | None, timeout: float | None) -> ProcessExit:
         if isinstance(call, ExecutorCall):
             active.call = call  # it may be stopped before its process is there
+            call.begun_again.subscribe(lambda pid, pid_started: active.has(pid, pid_started, self._note))
             await call.begun
         self._watch(active, call, task, timeout)
         process_exit = await call.ended
-        active.take_sent(call, self._now())
-        active.call = None  # nobody may stop it now: its pid may be another's
+        active.over(call, self._clock)
         return process_exit
 
     def _watch(self, active: Active, call: Call, task: Task | None, timeout: float | None) -> None:
@@ -256,10 +252,15 @@ class Runner(Service):
         if timeout is not None:
             call.deadline.arm(timeout)
         if call.pid is not None:
-            active.run = attrs.evolve(active.run, pid=call.pid, pid_started=call.pid_started)
             call.deadline.signalled.subscribe(lambda sent: active.signalled(sent, self._now(), self._note))
-            active.noting = self._reactor.callLater(BRIEF, lambda: self._note(active, active.run))
+        pause = 0.0 if isinstance(call, ExecutorCall) else BRIEF  # an executor tells of none that ended at once
+        active.noting = self._reactor.callLater(pause, self._goes_on, active, call)
+
+    def _goes_on(self, active: Active, call: Call) -> None:
+        """It did not end at once."""
         self.log.info("run {run} of {job} started, pid {pid}", run=active.run.id, job=active.run.job_name, pid=call.pid)
+        if call.pid is not None:
+            active.has(call.pid, call.pid_started, self._note)
 
     def _stopping(self, active: Active, stop: Stop, task: Task | None) -> None:
         reason = f"{stop.reason}; {STOPPED_THREAD}" if task is not None and task.kind == "thread" else stop.reason
@@ -289,11 +290,11 @@ class Runner(Service):
         self._note(active, attrs.evolve(active.run, state="failed", reason=reason, ended=self._now()))
 
     def _gone(self, _: None, active: Active) -> None:
-        run = active.run
-        del self._active[run.id]
+        run = self._active.pop(active.run.id).run
         say = self.log.info if run.state == "succeeded" else self.log.warn
         say("run {run} of {job}: {state}, {reason}", run=run.id, job=run.job_name, state=run.state, reason=run.reason)
         active.ended.callback(None)
+        self._events.run_over()
 
     def _now(self) -> datetime:
         return now(self._clock)

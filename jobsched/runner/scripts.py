@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from typing import cast
 
 import attrs
 
@@ -13,12 +13,14 @@ from ..config.catalog import Leftovers
 from ..config.confinement import FREE, Confinement
 from ..reactor_types import Reactor
 from ..threads import InThread
+from .group_tree import Tree
 from .outcome import ProcessExit
 from .output import Output
 from .pipe import OutputPipe
 from .process import ScriptProcess
 from .process_survey import ProcessSurvey
-from .session import Sessions, close_on_exec
+from .session import Environment, Sessions, close_on_exec
+from .warm import ForkServers, Loaded
 
 
 @attrs.frozen(kw_only=True)
@@ -27,25 +29,29 @@ class Script:
 
     run_id: str
     argv: Sequence[str]  # with the programs that apply the confinement
-    env: Mapping[str, str]
+    env: Environment  # of text if it may start warm
     grace: float  # seconds from TERM to KILL
     confinement: Confinement = FREE
     leftovers: Leftovers | None = None
     path: str = ""  # of the program that the run starts
     starters: tuple[str, ...] = ()  # names of the programs in front of that program, which may start it
+    keep: bool = False  # whether an executor lets it go on when others may take the node for dead
+    loaded: Loaded | None = None  # the file of a Python task that may start warm
 
 
 class Scripts:
-    """Has what all processes of runs share. `base` is the folder in which runs get control groups; None: they get none.
+    """Has what all processes of runs share. `tree` is where runs get control groups; None: they get none.
+    `warm`: Python tasks start from processes that have loaded them.
 
     What other threads start while a run is started would be born in its group: so a daemon, with its tasks in threads,
     gives none.
     """
 
-    def __init__(self, reactor: Reactor, in_thread: InThread, base: Path | None = None) -> None:
+    def __init__(self, reactor: Reactor, in_thread: InThread, tree: Tree | None = None, warm: bool = False) -> None:
         self._reactor = reactor
         self._sessions = Sessions(reactor)
-        self._survey = ProcessSurvey(in_thread, reactor.seconds, base)
+        self._servers = ForkServers(reactor, self._sessions) if warm else None
+        self._survey = ProcessSurvey(in_thread, reactor.seconds, tree)
         self._kept: set[OutputPipe] = set()  # pipes of ended runs, to which processes that live on may still print
 
     def start(self) -> None:
@@ -54,9 +60,13 @@ class Scripts:
         self._sessions.check()
         self._survey.groups.begin()
         self._stdin = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        if self._servers is not None:
+            self._servers.start()
 
     def stop(self) -> None:
         """Call it when no run is left."""
+        if self._servers is not None:
+            self._servers.stop()
         for pipe in list(self._kept):
             pipe.finish()
         self._survey.groups.end()
@@ -64,8 +74,11 @@ class Scripts:
 
     def begin(self, script: Script, output: Output) -> ScriptProcess:
         """Start a program. Raises OSError when it cannot be started; then no process is left."""
+        sessions, env = self._sessions, cast("Mapping[str, str]", script.env)  # a process is given bytes as well
+        if self._servers is not None and script.loaded is not None:
+            sessions = self._servers.sessions(script.loaded, env)
         process = ScriptProcess(
-            self._sessions,
+            sessions,
             self._reactor,
             self._survey,
             script.run_id,
@@ -76,7 +89,7 @@ class Scripts:
             script.path,
             script.starters,
         )
-        process.spawn(script.argv, script.env, self._stdin, script.confinement)
+        process.spawn(script.argv, env, self._stdin, script.confinement)
         return process
 
 

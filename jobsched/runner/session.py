@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from resource import RUSAGE_CHILDREN, RUSAGE_SELF, getrusage, struct_rusage
-from typing import AnyStr
+from typing import AnyStr, TypeAlias
 
 import attrs
 from twisted.internet.interfaces import IProcessProtocol, IProcessTransport, IReactorProcess
@@ -31,6 +31,24 @@ from .exit_watch import ExitWatch
 KIB = 1024
 STDIN, STDOUT, STDERR = 0, 1, 2
 TO_ONE_PIPE = 'exec "$@" 2>&1'
+# A program expects these to have their default action, and some of them are ignored here.
+_ALL = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+
+
+class OwnMemory:
+    """The most that this process has had, in KiB, as far as that was asked for: it never gets less."""
+
+    def __init__(self) -> None:
+        self._most = 0
+
+    def below(self, largest: int) -> bool:
+        """Whether it is less than that."""
+        if self._most < largest:
+            self._most = getrusage(RUSAGE_SELF).ru_maxrss
+        return self._most < largest
+
+
+_OWN = OwnMemory()
 
 
 class OutputReader(ProcessReader):
@@ -62,19 +80,48 @@ class Usage:
     @classmethod
     def of(cls, seconds: float, largest: int) -> Usage:
         """A child begins with what its parent had at most, so that `largest`, in KiB, says nothing up to there."""
-        own = getrusage(RUSAGE_SELF).ru_maxrss
-        return cls(cpu_seconds=round(seconds, 6), max_rss=largest * KIB if largest > own else None)
+        return cls(cpu_seconds=round(seconds, 6), max_rss=largest * KIB if _OWN.below(largest) else None)
+
+
+Environment: TypeAlias = Mapping[str, str] | Mapping[bytes, bytes]
+
+# Starts a program in a session of its own: `begin(executable, args, env, descriptors, born)` gives its process id, and
+# calls `born` with it if it did not come from this process. `descriptors`: of the program -> of this process.
+Begin = Callable[
+    [str, "list[bytes | str]", Mapping[bytes, "bytes | str"], Mapping[int, int], Callable[[int], object]], int
+]
+
+
+def spawned(
+    executable: str,
+    args: list[bytes | str],
+    env: Mapping[bytes, bytes | str],
+    descriptors: Mapping[int, int],
+    born: Callable[[int], object] = lambda _pid: None,
+) -> int:
+    """Start a program by posix_spawn."""
+    return os.posix_spawn(
+        executable,
+        args,
+        env,
+        file_actions=[
+            *((os.POSIX_SPAWN_DUP2, ours, theirs) for theirs, ours in descriptors.items()),
+            (os.POSIX_SPAWN_DUP2, STDOUT, STDERR),
+        ],
+        setsid=True,
+        setsigdef=_ALL,
+    )
 
 
 class SessionProcess(Process):
     """A process of Twisted's in all but the call that starts it, and how its end is heard of: by a descriptor of its
-    own (see `ExitWatch`), and then asked what it has used. `owner`: whose the pipe of its output is to be."""
+    own (see `ExitWatch`), and then asked what it has used. `sessions` says how it begins, and whose its output is."""
 
     processReaderFactory = OutputReader
     leads = False
 
-    def __init__(self, owner: tuple[int, int] | None, reactor: Spawner, *args: object) -> None:
-        self._pipe_owner = owner
+    def __init__(self, sessions: Sessions, reactor: Spawner, *args: object) -> None:
+        self._sessions = sessions
         self._before: struct_rusage | None = getrusage(RUSAGE_CHILDREN)
         self._watch: ExitWatch | None = None
         self.usage: Usage | None = None
@@ -123,18 +170,8 @@ class SessionProcess(Process):
         kwargs: Mapping[str, Mapping[int, int]],
     ) -> bool:
         descriptors = kwargs["fdmap"]
-        _give(descriptors[STDOUT], self._pipe_owner)
-        self.pid = os.posix_spawn(
-            executable,
-            args,
-            environment,
-            file_actions=[
-                *((os.POSIX_SPAWN_DUP2, ours, theirs) for theirs, ours in descriptors.items()),
-                (os.POSIX_SPAWN_DUP2, STDOUT, STDERR),
-            ],
-            setsid=True,
-            setsigdef=ignored(),
-        )
+        _give(descriptors[STDOUT], self._sessions.owner)
+        self.pid = self._sessions.begin(executable, args, environment, descriptors, self._sessions.born)
         self.status = -1
         self.leads = True
         return True
@@ -146,13 +183,15 @@ class Sessions:
     """`spawnProcess` for processes in sessions of their own; all other descriptors must be close-on-exec.
 
     `owner`: the numbers of the user and the group that the pipe of a process's output is given to. `/dev/stdout` is
-    that pipe opened once more, which only its owner may.
+    that pipe opened once more, which only its owner may. `begin`: how programs are started; `born`: see `Begin`.
     """
 
     log = Logger()
 
     reactor: Spawner
     owner: tuple[int, int] | None = None
+    begin: Begin = spawned
+    born: Callable[[int], object] = lambda _pid: None
     private: bool = attrs.field(factory=lambda: is_used(Process, SPAWN.name))  # False: `setsid` has to do it
 
     def check(self) -> None:
@@ -181,9 +220,7 @@ class Sessions:
             raise ValueError("neither directory, user nor terminal can be given")
         if not self.private:
             return self._by_setsid(processProtocol, [executable, *args[1:]], env, childFDs)
-        process = SessionProcess(
-            self.owner, self.reactor, executable, args, env, None, processProtocol, None, None, childFDs
-        )
+        process = SessionProcess(self, self.reactor, executable, args, env, None, processProtocol, None, None, childFDs)
         if not process.leads:
             process.signalProcess("KILL")
             raise OSError("this Twisted starts processes in another way than Jobsched knows")
@@ -209,11 +246,6 @@ def _give(pipe: int, owner: tuple[int, int] | None) -> None:
         os.fchown(pipe, *owner)
 
 
-def ignored() -> list[int]:
-    """Signals that this process ignores, but that a started program expects to have their default action."""
-    return [number for number in _ALL if signal.getsignal(number) == signal.SIG_IGN]
-
-
 def close_on_exec() -> None:
     """No child inherits the descriptors this process was started with, except the standard three."""
     for number in map(int, os.listdir("/proc/self/fd")):
@@ -222,6 +254,3 @@ def close_on_exec() -> None:
                 os.set_inheritable(number, False)
             except OSError:  # the one that listed them
                 continue
-
-
-_ALL = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)

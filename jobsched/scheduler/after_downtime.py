@@ -11,6 +11,7 @@ from twisted.logger import Logger
 from ..clock import now
 from ..model.ids import BACK
 from ..model.overdue import SKEW
+from ..model.printable import many
 from ..store.contract.store import Store
 from .availability import Availability
 from .peers import Peers
@@ -53,13 +54,15 @@ class AfterDowntime:
         if not (set_back or lived or found.found):
             return 0
         anew = await self._compute_anew()
-        what = [f"{found.runs} runs are recorded, with dues up to {found.latest:%FT%TZ}"] if found.runs else []
+        runs = f"{many(found.runs, 'run')} {'is' if found.runs == 1 else 'are'} recorded"
+        what = [f"{runs}, with dues up to {found.latest:%FT%TZ}"] if found.runs else []
         what += [f"a daemon lived until {sign:%FT%TZ}"] if lived else []
         if what or anew:
             self.log.warn(
-                "the clock says {now}, but {what}: it was wrong then, or is wrong now; the dues of {anew} jobs were "
+                "the clock says {now}, but {what}: it was wrong then, or is wrong now; the dues of {anew} were "
                 "computed anew",
-                now=f"{found.now:%FT%TZ}", what=" and ".join(what) or "jobs were changed later", anew=anew,
+                now=f"{found.now:%FT%TZ}", what=" and ".join(what) or "jobs were changed later",
+                anew=many(anew, "job"),
             )  # fmt: skip
         return anew
 
@@ -86,5 +89,9 @@ class AfterDowntime:
             return True
         self._looks = MOST
         if cost.dues:
-            self.log.warn("{what}: {dues} dues of {jobs} jobs were missed", what=down, dues=cost.dues, jobs=cost.jobs)
+            self.log.warn(
+                "{what}: {dues} of {jobs} {were} missed",
+                what=down, dues=many(cost.dues, "due"), jobs=many(cost.jobs, "job"),
+                were="was" if cost.dues == 1 else "were",
+            )  # fmt: skip
         return False

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import attrs
 from twisted.logger import Logger
 
+from ..model.printable import many
 from ..model.run import Run
 from ..store.contract.store import Store
 from .peers import Peers
@@ -17,6 +18,7 @@ class RunnerPort:
     """What the scheduler needs of the runner."""
 
     slots: Callable[[], int]
+    active: Callable[[], int]  # how many runs are executed here
     start: Callable[[Iterable[Run]], None]
     replace: Callable[[Iterable[Run]], None]
     known: Callable[[], set[str]]  # the runs that the runner was given and whose outcome is not stored yet
@@ -54,6 +56,6 @@ class Reconciler:
         unknown = [run for run in mine if run.id not in known]
         if unknown:
             self.log.info(
-                "{count} runs were claimed, but the store's answer was lost; they start now", count=len(unknown)
+                "{runs} claimed, but the store's answer was lost: started now", runs=many(len(unknown), "run")
             )
             self._runner.start(unknown)

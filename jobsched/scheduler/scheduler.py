@@ -25,6 +25,7 @@ from .availability import Availability
 from .pauses import PauseEnds
 from .peers import Peers, claim_delay
 from .reconcile import Reconciler, RunnerPort
+from .refill import Refill
 from .sweeps import EVERY, Quarantine, SweepWatch
 from .ticker import Tickers
 
@@ -63,7 +64,7 @@ class Scheduler(Service):
         self._wake_up = Alarm(clock, self._sweep)
         self._looking = DeferredLock()
         self._sweeping: Deferred[None] = succeed(None)
-        self._waiting = False
+        self._refill = Refill(clock, runner_port, self.start_waiting)
         self._availability = Availability(clock, peers)
         self._after_downtime = AfterDowntime(clock, store, peers, self._availability)
         self._refused = Quarantine(clock)
@@ -96,8 +97,13 @@ class Scheduler(Service):
         """Runs have ended: a waiting run may start. `again`: some of the ended runs will be tried again."""
         if again:
             self.wake()
-        if self.running and self._waiting:
-            self._due.add(WAITING)
+        if self.running:
+            self._refill.look()
+
+    def slot_free(self) -> None:
+        """A run is over; the store may not know yet."""
+        if self.running:
+            self._refill.look(stored=False)
 
     def start_waiting(self) -> None:
         """A run was added that can start at once."""
@@ -112,6 +118,7 @@ class Scheduler(Service):
 
     def _forget_timers(self) -> None:
         self._wake_up.cancel()
+        self._refill.cancel()
         self._pause_ends.cancel()
         self._tickers.disarm_all()
 
@@ -152,10 +159,11 @@ class Scheduler(Service):
 
     async def _look_at_waiting(self, horizon: datetime) -> None:
         """Look at the waiting runs: some may start now, and the first of the others gets a ticker."""
-        self._waiting, ripe = await self._store.claims.waiting(now(self._clock))
+        waits, ripe = await self._store.claims.waiting(now(self._clock))
+        self._refill.found(waiting=waits)
         if self.running and self._reconciler.needed:
             self._due.add(RECONCILE)
-        if self.running and self._waiting:
+        if self.running and waits:
             self._due.add(WAITING)
             if ripe is not None and ripe < horizon:
                 self._tickers.aim(WAITING, ripe)
@@ -198,6 +206,7 @@ class Scheduler(Service):
         try:
             await self._reconciler.settle()
             still_due = await self._still_due(job_ids)
+            waiting = waiting and self._runner.slots() > 0  # else it is asked again when there are some
             if (still_due or waiting) and self._peers.holds():
                 await self._decide(still_due)
         except Exception as why:
@@ -244,7 +253,7 @@ class Scheduler(Service):
         claimed = await self._store.claims.claim(who, job_ids)
         if claimed.now is not None:
             self._events.database_time(claimed.now, asked)
-        self._waiting = claimed.waiting
+        self._refill.claimed(waiting=claimed.waiting, full=len(claimed.started) >= who.slots)
         if claimed.held_up:
             self._look_again_in(HELD_UP)
         self.tried += len(job_ids)
@@ -256,6 +265,7 @@ class Scheduler(Service):
         self._runner.replace(claimed.replaced)
         if not self.running:
             return
+        self.slot_free()  # some may have ended meanwhile
         dues = dict(claimed.dues)
         for job_id, due in dues.items():
             before = self._tickers.due(job_id)

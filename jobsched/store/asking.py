@@ -102,17 +102,17 @@ class Asking(Service, Generic[X]):
 
     def _timed(self, writes: bool, begun: float, work: Callable[[X], T]) -> T:
         """Tell how long the work took since it was asked for, and what kind of trouble there was with the database."""
-        fault = None
+        fault, why = None, ""
         try:
             return self._insist(writes, work)
-        except Unavailable:
-            fault = "unavailable"
+        except Unavailable as failed:
+            fault, why = "unavailable", str(failed)
             raise
         except self.failures:
             fault = "fault"
             raise
         finally:
-            self._events.store_asked(writes, elapsed() - begun, fault)
+            self._events.store_asked(writes, elapsed() - begun, fault, why)
 
     def _tell(self, transaction: Telling) -> None:
         """Tell what was committed."""

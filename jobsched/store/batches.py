@@ -45,7 +45,8 @@ def perform(records: Records, order: BatchJobs, issued: Issued, one: Perform) ->
     batch, parts = _all(records, order, issued, one, found)
     if not parts:
         return Performed(answer=batch, entry=None)
-    signature = attrs.evolve(issued.signature, group=issued.signature.id)
+    mine = issued.signature  # its id is older than those of the parts
+    signature = attrs.evolve(mine, id=issued.ids.make(issued.now), group=mine.id)
     asked = {"action": order.action, "select": order.select.fields, "jobs": len(parts)}
     (entry,) = records.enter([signature.under("jobs.batch", after=asked)])
     return Performed(answer=batch, entry=entry, parts=parts)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 import attrs
 
 from ..model.claim import IS_RUNNING, NO_SLOT, TOOK_PLACE, Claimant, Claimed
 from ..model.downtime import Downtime, without_nodes
-from ..model.due_record import passed
 from ..model.hold import Hold
 from ..model.ids import MICROSECOND
 from ..model.job import Job
 from ..model.node import Node
 from ..model.order import REPLACED
-from ..model.owed import Situation, Stretch, owed, shared
+from ..model.owed import Situation, Stretch, owed, passed, shared
 from ..model.run import ANYWHERE, Run
 from . import start_counts
 from .claim_records import Records, WithWaiting
@@ -38,9 +37,10 @@ def claim(records: Records, who: Claimant, job_ids: Sequence[str]) -> Claimed:
     if some_wait:  # waiting runs go first
         later = [_waits(run) if run.state == "running" else run for run in decided.runs]
         records.add(later, schedules, who.now)
+        new = {run.id for run in later}
         ready, held_up = _startable(records, who, hold)
         who = attrs.evolve(who, now=records.now(who.now))  # the claim may have waited for a lock
-        started = _start(records, who, ready)
+        started = _start(records, who, ready, new)
     else:
         records.add(decided.runs, schedules, who.now)
         started = [run for run in decided.runs if run.state == "running"]
@@ -246,12 +246,14 @@ def _others_since(who: Claimant, job: Job) -> Iterator[datetime]:
 
 
 def _run(job: Job, stretch: Stretch, who: Claimant, slot: bool, place: str) -> Run:
-    run = attrs.evolve(passed(job, stretch, who.ids.make(who.now), who.now), place=place)
+    run = passed(job, stretch, who.ids.make(who.now), who.now)
+    if place != run.place:
+        run = run.but(place=place)
     if stretch.fate != "run":
         return run
     if place not in (ANYWHERE, who.node):
-        return attrs.evolve(run, reason=f"waits for node {place} to start it")
-    return _running(run, who) if slot else attrs.evolve(run, reason=NO_SLOT)
+        return run.but(reason=f"waits for node {place} to start it")
+    return _running(run, who) if slot else run.but(reason=NO_SLOT)
 
 
 def _running(run: Run, who: Claimant) -> Run:
@@ -259,7 +261,7 @@ def _running(run: Run, who: Claimant) -> Run:
 
 
 def _waits(run: Run) -> Run:
-    return attrs.evolve(run, state="waiting", reason=NO_SLOT, node=None, node_id=None, started=None)
+    return run.but(state="waiting", reason=NO_SLOT, node=None, node_id=None, started=None)
 
 
 def _startable(records: Records, who: Claimant, hold: Hold | None) -> tuple[list[Run], bool]:
@@ -272,8 +274,10 @@ def _startable(records: Records, who: Claimant, hold: Hold | None) -> tuple[list
     return records.startable(who.now, who.slots, mine, any_task=who.alone, hold=held)
 
 
-def _start(records: Records, who: Claimant, waiting: Iterable[Run]) -> list[Run]:
-    started = [_running(run, who) for run in waiting]
+def _start(records: Records, who: Claimant, waiting: Iterable[Run], new: Container[str]) -> list[Run]:
+    """Start them; the new ones among them have not waited."""
+    waited = (run if run.id in new else run.but(waited_for=run.reason or None) for run in waiting)
+    started = [_running(run, who) for run in waited]
     if started:
         records.start(started)
     return started

@@ -7,21 +7,20 @@ from datetime import datetime
 
 import attrs
 
-from ..model.claim import DELETED
-from ..model.due_record import passed
+from ..model.claim import DELETED, NO_SLOT
 from ..model.errors import Conflict, Invalid, JobschedError, NotFound, Stale, no_job, no_run
 from ..model.ids import MICROSECOND, Ids
 from ..model.job import Job, Pause
 from ..model.node import Node
 from ..model.order import REPLACED, CreateJob, IdempotencyKey, Ran
-from ..model.owed import Stretch, overlap
+from ..model.owed import Stretch, overlap, passed
 from ..model.retry import OTHER_TASK
 from ..model.run import ANYWHERE, Run
 from . import job_ids, start_counts
 from .claiming import drop_waiting
 from .creation import SOON, add_all
 from .ordering import Records
-from .placement import Placement, in_place, placement_of
+from .placement import Placement, in_place, is_full, placement_of
 from .settling import as_of, settle
 
 
@@ -174,7 +173,7 @@ def run_now(
         queued = len(there) > 1 and any(run.state == "waiting" for run in there)
         fate, reason = overlap(job.policy, active=bool(there), queued=queued)
         stretch = Stretch(due=due, until=due, count=1, fate=fate, reason=reason)
-        why = reason or where.nobody or "waits to be started"
+        why = reason or where.nobody or (NO_SLOT if is_full(job, place, peers) else "waits to be started")
         run = passed(job, stretch, ids.make(now), now)
         run = attrs.evolve(run, cause="manual", reason=why, place=place, forced=stopped or None)
         added.append(changed(job, run))

@@ -15,8 +15,8 @@ from ..model.trigger import At, Interval, Schedule, Trigger
 Fields: TypeAlias = Any  # of whatever kind of row: they are read by name
 
 SAID = ("name", "task", "timezone", "overlap", "misfire_grace", "catch_up", "retries", "retry_delay", "timeout",
-        "parameters", "placement", "require", "max_late", "must_succeed_every", "notify", "labels", "description",
-        "owner", "runbook", "version", "updated")  # fmt: skip
+        "parameters", "placement", "require", "on_isolation", "max_late", "must_succeed_every", "notify", "labels",
+        "description", "owner", "runbook", "version", "updated")  # fmt: skip
 RULE = ("every", "anchor", "cron", "at", "start", "end", "jitter", "max_runs", "next_due")
 WATCH = ("watched", "overdue", "overdue_reason")
 
@@ -65,6 +65,7 @@ def from_row(row: Fields) -> Job:
             retry_delay=row.retry_delay,
             placement=row.placement or "any",
             require=row.require,
+            on_isolation=row.on_isolation or "end",
         ),
         watch=Watch(
             max_late=row.max_late,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Final, Protocol
 
 import attrs
 
@@ -16,6 +16,7 @@ from ..model.job_set import SetDone, SetPart, Step, Wanted
 from ..model.labels import Label
 from ..model.order import DeleteJob, Issued, Order, Performed, Put, PutJob, PutJobs
 
+AFTER: Final = timedelta(milliseconds=1)  # the entries of jobs that are switched take the whole of a millisecond
 Perform = Callable[[Order[Any], Issued], Performed[Any]]
 
 
@@ -74,7 +75,8 @@ def perform(records: Records, order: PutJobs, issued: Issued, one: Perform) -> P
     if not done.entries:
         return Performed(answer=answer, entry=None)
     mine = issued.signature  # its id is that of what is staged, and older
-    signature = attrs.evolve(mine, id=issued.ids.make(issued.now), group=mine.id)
+    after = records.now(issued.now) + AFTER
+    signature = attrs.evolve(mine, id=issued.ids.make(after), group=mine.id)
     asked = {"scope": None if order.scope is None else order.scope.text, "prune": order.prune, **answer.counts}
     (entry,) = records.enter([signature.under("jobs.put", after=asked)])
     return Performed(answer=attrs.evolve(answer, group=entry.group), entry=entry)
@@ -101,22 +103,22 @@ class _Carrying:
         now = records.now(self._issued.now)
         planned = [step for step in order.steps.values() if step.what != "keep"]
         quiet = records.quiet(order.staged, planned, now)
-        singly = self._left(there, quiet)
+        singly = {wanted.job_id: wanted for wanted in self._left(there, quiet)}
         named = {wanted.job_id for wanted in order.wanted}
         gone = [job_id for job_id in self._scope if job_id not in named and job_id not in quiet] if order.prune else []
         if order.most is not None and len(singly) + len(gone) > order.most:
-            raise Moved([*(wanted.job_id for wanted in singly), *gone])
+            raise Moved([*singly, *gone])
         set_rules.must_go_at_once(len(quiet) + len(singly) + len(gone), records.most)
         switched = [step for step in planned if step.job.id in quiet]
         if switched:
             records.switch(order.staged, switched, self._issued.node_id, now)
         for step in switched:
             self._note(step)
-        before = records.held([*(each.job_id for each in singly), *gone])
-        for wanted in singly:
-            self._put(wanted, before.get(wanted.job_id))
-        for job_id in gone:
-            if job_id in before:
+        before = records.held([*singly, *gone])
+        for job_id in sorted([*singly, *gone]):  # the order of those that are switched
+            if job_id in singly:
+                self._put(singly[job_id], before.get(job_id))
+            elif job_id in before:
                 self._delete(before[job_id])
 
     def _left(self, there: Mapping[str, int], quiet: Collection[str]) -> list[Wanted]:

@@ -13,7 +13,7 @@ from ..reactor_types import WithTimers
 from .contract.store import Listener, Snapshot, Store
 from .mongo import url as mongo_url
 from .sign_of_life import Sign
-from .sql import backup, schema, url, verify
+from .sql import backup, db_errors, schema, verify
 from .sql.listen_notify import Listener as NotifyListener
 from .sql.store import THREADS, WAITING
 from .sql.store import Store as SqlStore
@@ -113,12 +113,12 @@ def listener(
 
 def make_url_safe(given: str) -> str:
     """`given` without its password, for messages."""
-    return mongo_url.make_url_safe(given) if mongo_url.is_mongo(given) else url.make_url_safe(given)
+    return mongo_url.make_url_safe(given) if mongo_url.is_mongo(given) else db_errors.make_url_safe(given)
 
 
 def file_of(given: str) -> Path | None:
     """The file of a store that is a file. None: another kind of store, or a store in memory."""
-    return None if mongo_url.is_mongo(given) else url.sqlite_file(given)
+    return None if mongo_url.is_mongo(given) else backup.sqlite_file(given)
 
 
 def copy(source: Path, target: Path) -> None:

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
 from ..model.audit import Entry
+from ..model.errors import Reused
 from ..model.hold import Hold
 from ..model.job import Job, JobView
 from ..model.node import Node
 from ..model.order import IdempotencyKey
 from ..model.run import Run, State
 from . import holding, job_ids, job_keys, settling, start_counts
-from .idempotency import Known
 from .placement import LivingNodes
+
+
+class Known:
+    """What was made under some Idempotency-Keys, by (scope, key): (digest, target)."""
+
+    def __init__(self, found: Mapping[tuple[str, str], tuple[str, str]]) -> None:
+        self._found = dict(found)
+
+    def made_under(self, key: IdempotencyKey) -> str | None:
+        """The id of what was made under this key; None: nothing yet. Raises Reused if another request was sent with
+        it."""
+        digest, target = self._found.get((key.scope, key.key), (key.digest, None))
+        if digest != key.digest:
+            raise Reused("this Idempotency-Key was sent before with another request")
+        return target
+
+    def remember(self, key: IdempotencyKey | None, target: str) -> None:
+        """This is made under that key, if there is one."""
+        if key is not None:
+            self._found[key.scope, key.key] = (key.digest, target)
 
 
 class Records(settling.Records, start_counts.Giving, job_ids.Records, job_keys.Records, holding.Records, Protocol):
@@ -69,7 +89,7 @@ class Records(settling.Records, start_counts.Giving, job_ids.Records, job_keys.R
     def standing_hold(self) -> Hold | None:
         """The hold that there is or was last; nobody makes or changes one until the transaction ends."""
 
-    def recall(self, keys: Sequence[IdempotencyKey]) -> Known:
+    def recall(self, asked: Sequence[IdempotencyKey]) -> Known:
         """What was made under these keys."""
 
     def remember(self, made: Sequence[tuple[IdempotencyKey, str, datetime]]) -> None:

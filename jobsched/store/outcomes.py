@@ -8,15 +8,14 @@ from typing import Final, Protocol
 
 import attrs
 
-from ..model.due_record import passed
 from ..model.ids import EPOCH, Ids
 from ..model.job import Job
-from ..model.owed import Stretch
+from ..model.owed import Stretch, passed
 from ..model.retry import delay, final, follows
 from ..model.run import RETRIED, Run
 
 NOTES: Final = ("pid", "pid_started", "state", "reason", "ended", "exit_code", "signal", "left_behind",
-                "cpu_seconds", "max_rss", "term_at", "kill_at",
+                "cpu_seconds", "max_rss", "term_at", "kill_at", "isolated",
                 "output_bytes", "output_kept", "output_truncated")  # fmt: skip
 
 
@@ -29,8 +28,13 @@ class Records(Protocol):
     def concerned(self, ended: Sequence[Run], *, retried: bool = False) -> dict[str, Job]:
         """As `news.Records.concerned`."""
 
+    def take_back(self, succeeded: Sequence[Run]) -> None:
+        """Before these are written: of jobs that are marked as failing since one of these runs was taken for lost, put
+        the mark to when the run began. So it clears the mark, like one that begins after a failure."""
+
     def write_all(self, noted: Sequence[Run]) -> Sequence[Run]:
-        """Write the `NOTES` of runs that their nodes still own and that have no outcome yet. Returns the runs of which
+        """Write the `NOTES` of runs that their nodes still own and that have no outcome yet, or go on where others have
+        taken them for lost; `isolated` stays if it is None. Returns the runs of which
         the store says the same afterwards."""
 
     def write_one(self, noted: Run) -> bool:
@@ -50,16 +54,21 @@ class Records(Protocol):
 
 
 def record(records: Records, executed: Sequence[Run], ids: Ids, chance: Callable[[], float]) -> bool:
-    """Write the outcome of runs. A run is written only if its node still owns it and it has no outcome yet.
+    """Write the outcome of runs. A run is written only if its node still owns it and it has no outcome yet, or goes on
+    where others have taken it for lost.
 
     If a run failed and its job asks for it, the next attempt is added in the same transaction, so that it is added
-    once. Returns True if any attempt was added.
+    once; not while the run may go on. Returns True if any attempt was added.
     """
     executed = in_their_time(records, executed)
     failed = [run for run in executed if run.state in RETRIED]
     others = [run for run in executed if run.state not in RETRIED]
-    asking = records.concerned(failed, retried=True) if failed else {}
+    known_again = [run for run in others if run.state == "succeeded" and run.isolated is not None]
+    held = [*failed, *known_again]
+    asking = records.concerned(held, retried=True) if held else {}
     failed = [final(asking.get(run.job_id), run) for run in failed]
+    if known_again:
+        records.take_back(known_again)
     if others:
         stored = records.write_all(others)
         records.have_ended(stored)
@@ -79,10 +88,12 @@ def in_their_time(records: Records, executed: Sequence[Run]) -> Sequence[Run]:
     latest = records.now_where_shared(max(ends)) if ends else None
     if latest is None:
         return executed
-    return [
-        run if run.ended is None else attrs.evolve(run, ended=max(min(run.ended, latest), run.started or EPOCH))
-        for run in executed
-    ]
+    return [run if run.ended is None else _moved(run, run.ended, latest) for run in executed]
+
+
+def _moved(run: Run, ended: datetime, latest: datetime) -> Run:
+    ended = max(min(ended, latest), run.started or EPOCH)
+    return run.but(ended=ended, isolated=ended if run.goes_on else run.isolated)
 
 
 def try_again(

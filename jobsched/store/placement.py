@@ -3,14 +3,14 @@ is none."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 
 import attrs
 
 from ..model.job import Job
-from ..model.node import Node
+from ..model.node import ABSENT, Node
 from ..model.run import ANYWHERE, Run
 
 
@@ -67,6 +67,12 @@ def _nobody(job: Job, nodes: Sequence[Node]) -> str:
     return "" if can else lacking(job.task, job.policy.require)
 
 
+def is_full(job: Job, place: str, nodes: Iterable[Node]) -> bool:
+    """Whether a run of the job has to wait there for a slot, as these nodes have said last."""
+    able = [node for node in nodes if node.can(job.task, job.policy.require) and place in (ANYWHERE, node.name)]
+    return bool(able) and not any(node.slots for node in able)
+
+
 def in_place(active: Sequence[Run], place: str) -> list[Run]:
     """The active runs of a job that block a run in that place. Runs on other nodes do not."""
     return [run for run in active if ANYWHERE in (place, run.place) or run.place == place]
@@ -89,3 +95,20 @@ def _down(job: Job, living: LivingNodes) -> dict[str, str]:
         for name, node in last.items()
         if name not in there and node.can(job.task, job.policy.require)
     }
+
+
+def lost_with_its_node(run: Run, known: Container[str], reason: str, instant: datetime) -> Run:
+    """A run of a dead node. Of nodes that are `known` to be dead, nothing goes on: they, or those that come after them
+    in their place, say so."""
+    return run.lost(reason, instant) if run.node_id in known else run.taken_for_lost(reason, instant)
+
+
+def missed_for_absence(waiting: Iterable[Run], nodes: Sequence[Node], instant: datetime) -> list[Run]:
+    """Those of these runs, each of which waits for one node by its name, that are missed: no such node lives or was
+    seen lately, or none of that name can run them any more."""
+    there = [node for node in nodes if node.state == "alive" or node.seen >= instant - ABSENT]
+    return [
+        run.become("missed", reason=f"node {run.place} was gone before it could start", ended=instant)
+        for run in waiting
+        if not any(node.name == run.place and node.can(run.task, run.require) for node in there)
+    ]

@@ -9,10 +9,9 @@ from typing import Protocol
 
 import attrs
 
-from ..model.due_record import passed
 from ..model.ids import MICROSECOND, Ids
 from ..model.job import Job
-from ..model.owed import Situation, Stretch, owed
+from ..model.owed import Situation, Stretch, owed, passed
 from ..model.run import Run
 from ..model.trigger import Schedule
 from .telling import Telling

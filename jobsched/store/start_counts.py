@@ -11,10 +11,9 @@ from typing import Protocol
 import attrs
 
 from ..model.claim import SPENT
-from ..model.due_record import passed
 from ..model.ids import Ids
 from ..model.job import Job
-from ..model.owed import Situation, owed
+from ..model.owed import Situation, owed, passed
 from ..model.run import Run
 
 

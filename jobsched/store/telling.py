@@ -6,20 +6,22 @@ from collections.abc import Callable, Iterable
 
 from ..model.audit import Entry
 from ..model.change import Change
+from ..model.ids import Ids
 from ..model.job import Job
 from ..model.run import Run
 
 
 class Telling:
     """`ended` collects the runs that get their outcome, `changes` what callers may follow. `notified` becomes true when
-    a notification is written."""
+    a notification is written. `ids` makes those of audit entries: several of one instant keep their order."""
 
-    __slots__ = ("changes", "ended", "notified")
+    __slots__ = ("changes", "ended", "ids", "notified")
 
     def __init__(self) -> None:
         self.ended: list[Run] = []
         self.changes: list[Change] = []
         self.notified = False
+        self.ids = Ids()
 
     def will_notify(self) -> None:
         """A notification is written in this transaction."""

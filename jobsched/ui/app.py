@@ -29,7 +29,7 @@ from .frame import Frame, Healthy
 from .job import OneJob
 from .jobs import Jobs
 from .keys import Keys
-from .looks import Looks, gathered
+from .looks import Look, Looks, gathered
 from .many import Many
 from .nodes import Nodes
 from .overview import Overview
@@ -92,7 +92,7 @@ class Page(Resource):
         if may_wait is None:
             self._inner.render(request)
 
-    def _share(self, request: Request, text: str, first: Request) -> None:
+    def _share(self, request: Request, look: Look, first: Request) -> None:
         """Answer with a screen that was made for another viewer, if this one still has the rights of that one."""
         try:
             who, other = self._authenticator.admit(request, "read"), caller(first)
@@ -100,7 +100,7 @@ class Page(Resource):
             self._inner.render(request)
             return
         if (who.name, who.scopes, who.tasks) == (other.name, other.scopes, other.tasks):
-            self._frame.share(request, text, first)
+            self._frame.share(request, look, first)
         else:
             self._inner.render(request)
 

@@ -9,7 +9,7 @@ import attrs
 from markupsafe import Markup, escape
 
 WIDTH: Final = 960
-STRIP_HEIGHT: Final = 110
+STRIP_HEIGHT: Final = 84
 LEFT: Final = 52  # room for the numbers of the scale
 KINDS: Final = (("good", "succeeded"), ("bad", "failed"), ("pause", "missed"), ("dull", "skipped"))
 
@@ -76,25 +76,28 @@ def tallest(bars: Sequence[Bar], timeout: float | None) -> float:
     return max(longest, timeout) if timeout is not None and timeout <= 3 * longest else longest
 
 
-def hours(strip: Sequence[Hour], title: str, first: str, last: str) -> Markup:
-    """What came due, hour by hour, stacked by what became of it."""
-    base = 84.0
+def hours(strip: Sequence[Hour], title: str, marks: Sequence[str]) -> Markup:
+    """What came due, hour by hour, stacked by what became of it. `marks` are spread evenly below, from the begin to the
+    end. What is written stands beside the picture, which is as wide as there is room."""
+    base = float(STRIP_HEIGHT)
     most = max((sum(hour.counts.values()) for hour in strip), default=0) or 1
-    step = (WIDTH - LEFT) / max(len(strip), 1)
-    parts = [_line(base), _text(2, 14, f"{most:,}"), _text(2, base, "0")]
-    parts += [_text(LEFT, 102, first), _text(WIDTH - 4, 102, last, "end")]
+    step = WIDTH / max(len(strip), 1)
+    parts = []
     for number, hour in enumerate(strip):
-        x, top, shapes = LEFT + number * step, base, ""
+        x, top, shapes = number * step, base, ""
         for tone, kind in KINDS:
             count = hour.counts.get(kind, 0)
-            tall = (base - 8) * count / most
+            tall = (base - 4) * count / most
             if count:
                 tall = max(tall, 2)
                 top -= tall
                 shapes += _rect(x + 1, max(top, 0), step - 2, tall, f"c-{tone}")
-        shapes += _rect(x + 1, 4, step - 2, base - 4, "room")
+        shapes += _rect(x + 1, 0, step - 2, base, "room")
         parts.append(_link(hour.link, hour.text, shapes))
-    return _svg(STRIP_HEIGHT, title, parts)
+    scale = f'<div class="scale" aria-hidden="true"><span>{most:,}</span><span>0</span></div>'
+    below = "".join(f"<span>{escape(mark)}</span>" for mark in marks)
+    drawn = _svg(STRIP_HEIGHT, title, parts, stretched=True)
+    return Markup(f'<div class="strip">{scale}{drawn}<div class="ends">{below}</div></div>')  # noqa: S704  # nosec B704
 
 
 def lanes(found: Sequence[Lane], marks: Sequence[tuple[float, str]], title: str) -> Markup:
@@ -105,7 +108,7 @@ def lanes(found: Sequence[Lane], marks: Sequence[tuple[float, str]], title: str)
     for part, name in marks:
         x = begin + (WIDTH - begin - 8) * part
         parts.append(f'<line class="line" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height - 20}"/>')
-        parts.append(_text(x, height - 6, name, "middle" if 0 < part < 1 else "start"))
+        parts.append(_text(x, height - 6, name, "start" if part < 0.03 else "end" if part > 0.97 else "middle"))
     for number, lane in enumerate(found):
         y = number * high
         name = lane.name if len(lane.name) <= 26 else f"{lane.name[:25]}…"
@@ -116,8 +119,9 @@ def lanes(found: Sequence[Lane], marks: Sequence[tuple[float, str]], title: str)
     return _svg(height, title, parts)
 
 
-def _svg(height: int, title: str, parts: Sequence[str]) -> Markup:
-    named = f'<svg class="chart" role="group" aria-label="{escape(title)}" viewBox="0 0 {WIDTH} {height}">'
+def _svg(height: int, title: str, parts: Sequence[str], *, stretched: bool = False) -> Markup:
+    fits = ' preserveAspectRatio="none"' if stretched else ""
+    named = f'<svg class="chart" role="group" aria-label="{escape(title)}" viewBox="0 0 {WIDTH} {height}"{fits}>'
     return Markup(f"{named}{''.join(parts)}</svg>")  # noqa: S704  # nosec B704
 
 

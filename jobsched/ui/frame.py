@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import attrs
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.environment import TemplateModule
 from markupsafe import Markup, escape
 from twisted.web.http import Request
 
@@ -128,11 +129,15 @@ class Frame:
         self._registry = registry
         self._health = health
         self._zone = zone
-        self._asks = asks
+        self.asks = asks  # whether callers need a token
         self._sessions = sessions
         self._templates = environment(files)
         self._outages = Outages(now)
         self._held_dues = HeldDues(now)
+
+    def macros(self, template: str) -> TemplateModule:
+        """The macros of a template, as functions."""
+        return self._templates.get_template(template).module
 
     def registry(self, request: Request) -> Registry:
         """The registry as this viewer sees it."""
@@ -155,29 +160,27 @@ class Frame:
         look = look_of(request)
         common: dict[str, Any] = {
             "view": self.view(request), "title": title, "here": here(request), "path_here": path,
-            "tokens": self._asks(), "head": Daemons(), "who": None, "find": "", "wall": False,
+            "tokens": self.asks(), "head": Daemons(), "who": None, "find": "", "wall": False,
             "said": SAID.get(asked(request, "said"), ""), "csrf": csrf and (STAND_IN if look else csrf),
         }  # fmt: skip
         text = self._templates.get_template(template).render(common | values)
         if look is not None and request.code == 200:
             look.give(text)
             made_ago(request, look)
-        return send(request, text.replace(STAND_IN, csrf))
+        return send(request, text.replace(STAND_IN, csrf).encode())
 
     def differs(self, request: Request) -> Key:
         """All that makes screens of viewers with the same rights differ, but for their own CSRF tokens."""
         host, view = request.getHeader(b"host"), request.getCookie(VIEW)
         return host, request.isSecure(), view, bool(self._csrf(request))
 
-    def share(self, request: Request, text: str, first: Request) -> None:
+    def share(self, request: Request, look: Look, first: Request) -> None:
         """Answer with a screen that was made for the request of another, which differs in nothing."""
         request.taken = first.taken  # type: ignore[attr-defined]  # of LimitedRequest
         request.known = first.known  # type: ignore[attr-defined]
-        look = look_of(first)
-        if look is not None:
-            made_ago(request, look)
+        made_ago(request, look)
         self._renew(request)
-        request.write(send(request, text.replace(STAND_IN, self._csrf(request))))
+        request.write(send(request, look.data(self._csrf(request))))
         request.finish()
 
     def _renew(self, request: Request) -> None:
@@ -194,7 +197,7 @@ class Frame:
         return sent
 
     def _session(self, request: Request) -> Session | None:
-        return self._sessions.find(request) if self._asks() else None
+        return self._sessions.find(request) if self.asks() else None
 
     def _csrf(self, request: Request) -> str:
         try:
@@ -240,11 +243,11 @@ def made_ago(request: Request, look: Look) -> None:
     request.setHeader(MADE, b"%d" % (1000 * look.age() + 1))
 
 
-def send(request: Request, text: str, kind: bytes = HTML) -> bytes:
-    """Text with the page's own headers."""
+def send(request: Request, data: bytes, kind: bytes = HTML) -> bytes:
+    """Text, encoded, with the page's own headers."""
     for name, value in HEADERS:
         request.setHeader(name, value)
-    return whole(request, kind, text.encode())
+    return whole(request, kind, data)
 
 
 def here(request: Request) -> str:

@@ -15,12 +15,13 @@ from twisted.web.http import Request
 from .. import why as whys
 from ..http.from_json import Defaults
 from ..http.pages import location
-from ..http.route import Route
+from ..http.route import Route, caller
 from ..http.to_json import request_out
 from ..model.audit import AuditFilter, Entry, Facts
 from ..model.definition import definition
-from ..model.errors import Invalid
+from ..model.errors import Invalid, NotFound
 from ..model.job import Job, JobView
+from ..model.printable import many
 from ..model.run import ENDED, Run, RunFilter
 from ..model.stats import Stats, duration, stats
 from ..model.times import utc_text
@@ -63,9 +64,12 @@ class OneJob:
         ]
 
     async def runs(self, request: Request, job_id: str) -> bytes:
-        """200: its newest runs, and a chart of them."""
+        """200: its newest runs, and a chart of them; 404: it is not there, or not any more."""
         registry = self._frame.registry(request)
-        news = await registry.job(job_id)
+        try:
+            news = await registry.job(job_id)
+        except NotFound as gone:
+            return await self._deleted(request, registry, job_id, gone)
         after = asked(request, "after") or None
         found = await registry.runs(SHOWN + 1, after, RunFilter(job_id=job_id))
         more = len(found) > SHOWN
@@ -76,6 +80,18 @@ class OneJob:
             groups=grouped(found), count=len(found), next=link(request, after=found[-1].id) if more else None,
             chart=chart(found, timeout, self._frame.view(request), news.job) if found else None,
         )  # fmt: skip
+
+    async def _deleted(self, request: Request, registry: Registry, job_id: str, gone: NotFound) -> bytes:
+        """404: what is still known of a job that was deleted. Raises NotFound where that is nothing."""
+        runs = await registry.runs(1, None, RunFilter(job_id=job_id))
+        if not runs:
+            raise gone
+        entry = None
+        if caller(request).may("admin"):
+            only = AuditFilter(target=job_id, action="job.delete")
+            entry = next(iter((await registry.entries(1, None, only, ROOM)).values), None)
+        request.setResponseCode(404)
+        return await self._frame.screen(request, "deleted.html", runs[0].job_name, last=runs[0], entry=entry)
 
     async def upcoming(self, request: Request, job_id: str) -> bytes:
         """200: its next dues."""
@@ -96,7 +112,7 @@ class OneJob:
             different=shown(short), every=shown(whole),
             timeout=registry.timeout(news.job.task, news.job.timeout),
             as_file=json.dumps(short, indent=2, ensure_ascii=False, default=str),
-            as_curl=curl(location(request, f"/jobs/{job_id}").decode("ascii"), body),
+            as_curl=curl(location(request, f"/jobs/{job_id}").decode("ascii"), body, self._frame.asks()),
         )  # fmt: skip
 
     async def history(self, request: Request, job_id: str) -> bytes:
@@ -180,7 +196,7 @@ def chart(runs: Sequence[Run], timeout: float | None, view: View, job: Job) -> M
         "first": words.moment(runs[-1].due, zone, view.now),
         "last": words.moment(runs[0].due, zone, view.now),
     }
-    return charts.timeline(bars, timeout, scale, f"How long the last {len(runs)} runs took")
+    return charts.timeline(bars, timeout, scale, f"How long the last {many(len(runs), 'run')} took")
 
 
 @attrs.frozen(kw_only=True)
@@ -233,10 +249,12 @@ def leads(step: Step) -> str | None:
     return {"hold": "/ui/", "nodes": "/ui/nodes"}.get(kind)
 
 
-def curl(address: str, body: str) -> str:
-    """The command that makes this job where it is not yet; safe to paste, whatever the job holds."""
+def curl(address: str, body: str, token: bool) -> str:
+    """The command that makes this job where it is not yet; safe to paste, whatever the job holds. `token`: one is
+    needed, and the shell knows it."""
     quoted = body.replace("'", "'\\''")
-    return f"curl -X PUT -H 'Content-Type: application/json' -d '{quoted}' '{address}'"
+    who = '-H "Authorization: Bearer $JOBSCHED_TOKEN" ' if token else ""
+    return f"curl -X PUT {who}-H 'Content-Type: application/json' -d '{quoted}' '{address}'"
 
 
 def streak(found: Stats, view: View) -> str:

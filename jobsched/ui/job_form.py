@@ -22,7 +22,10 @@ from .view import is_zone
 Sent = dict[str, list[str]]
 
 TRIGGERS: Final = ("interval", "cron", "at")
-TEXTS: Final = ("id", "name", "task", "timezone", "overlap", "catch_up", "placement", "owner", "runbook", "description")
+TEXTS: Final = (
+    "id", "name", "task", "timezone", "overlap", "catch_up", "placement", "on_isolation", "owner", "runbook",
+    "description",
+)  # fmt: skip
 NUMBERS: Final = ("max_runs", "retries")
 SPANS: Final = ("jitter", "retry_delay", "timeout", "max_late", "must_succeed_every")
 INSTANTS: Final = ("start", "end")

@@ -34,9 +34,17 @@ class Look:
     age: Callable[[], float] = float  # seconds since the making began
     text: str | None = None  # None: there is nothing to share
 
+    sent: tuple[str, bytes] = ("", b"")  # the CSRF token of whom it was sent to last, and what was sent
+
     def give(self, text: str) -> None:
         """Share this screen."""
         self.text = text
+
+    def data(self, csrf: str) -> bytes:
+        """The screen for a viewer with that CSRF token; without tokens it is the same for all."""
+        if self.sent[0] != csrf or not self.sent[1]:
+            self.sent = csrf, (self.text or "").replace(STAND_IN, csrf).encode()
+        return self.sent[1]
 
 
 @attrs.define(eq=False)
@@ -59,8 +67,9 @@ class Looks:
     made for a request like it."""
 
     def __init__(
-        self, reactor: IReactorTime, make: Callable[[Request], object], share: Callable[[Request, str, Request], object]
-    ) -> None:
+        self, reactor: IReactorTime, make: Callable[[Request], object],
+        share: Callable[[Request, Look, Request], object],
+    ) -> None:  # fmt: skip
         self._reactor = reactor
         self._make = make
         self._share = share
@@ -107,7 +116,7 @@ class Looks:
         group.making, group.took = False, self._reactor.seconds() - group.begun
         for each in others if look.text is not None else ():
             if group.waiting.pop(each, None) is not None:  # one that is gone does not wait any more
-                self._share(each, look.text or "", first)
+                self._share(each, look, first)
         self._order(group, now=look.text is None)
 
 

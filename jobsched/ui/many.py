@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, Final, TypeVar
 
 import attrs
@@ -15,6 +16,7 @@ from ..http import from_json, to_json
 from ..http.from_json import Defaults
 from ..http.route import Route, caller, whole
 from ..http.schemas.jobs import PatchIn, PauseIn
+from ..model.audit import AuditFilter
 from ..model.batch import MOST, BatchAction, Part
 from ..model.errors import Conflict, Invalid
 from ..model.job import JobView
@@ -23,7 +25,7 @@ from ..model.order import BatchJobs, DeleteJob, Order, PauseJob, ResumeJob, RunJ
 from ..model.printable import many
 from ..model.selection import Selection
 from ..registry.registry import Registry
-from . import patch_form
+from . import form
 from .actions import PERIODS, Actions, told
 from .form import one
 from .frame import Frame
@@ -79,7 +81,7 @@ class Many:
         agreed, fault, parts = one(sent, "agreed"), "", list[Part]()
         try:
             if action == "change" and agreed:
-                asked = attrs.evolve(asked, patch=patch_form.patch(sent))
+                asked = attrs.evolve(asked, patch=form.patch(sent))
             if agreed == "yes":
                 return await (self._export(request, asked) if action == "export" else self._done(request, asked))
             if action != "export" and (action != "change" or asked.patch is not None):
@@ -113,10 +115,19 @@ class Many:
             raise Invalid(f"type the number of jobs, {len(asked.seen)}, to delete them", "/count")
         parts = await self._parts(request, asked, plan=False)
         others = [each for each in parts if each.result not in ("done", "unchanged")]
+        who = [await self._who(request, each) for each in others[:LISTED]]
         return await self._frame.screen(
             request, "many_done.html", f"{len(parts) - len(others)} of {len(asked.seen)} {DONE[asked.action]}",
-            action=asked.action, others=others,
+            action=asked.action, others=list(zip_longest(others, who, fillvalue="somebody")),
         )  # fmt: skip
+
+    async def _who(self, request: Request, part: Part) -> str:
+        """Who has changed a job meanwhile, as far as the viewer may know."""
+        if part.result != "stale" or not caller(request).may("admin"):
+            return "somebody"
+        only = AuditFilter(target=part.job_id)
+        found = (await self._frame.registry(request).entries(1, None, only, ROOM)).values
+        return found[0].who or "somebody without a token" if found else "somebody"
 
     async def _export(self, request: Request, asked: Asked) -> bytes:
         """200: the jobs as a file, which `PUT /jobs` and `jobsched apply` take."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 import attrs
 from markupsafe import Markup
+from twisted.internet.defer import Deferred, FirstError, gatherResults
 from twisted.web.http import Request
 
 from ..clock import elapsed
@@ -26,18 +28,20 @@ from ..model.upcoming import PlannedFilter, UpcomingDue
 from ..model.zone import Zone
 from ..registry.registry import Registry
 from . import charts, words
-from .at_once import all_of, begun
 from .frame import Frame, asked
 from .jobs import PAGE, ROOM, why
 from .looks import look_of
 from .view import View
 
+T = TypeVar("T")
+
 SHOWN: Final = 30  # jobs that need somebody, and runs
 NEXT: Final = 5  # dues
-AHEAD: Final = (timedelta(minutes=1), timedelta(hours=1))
-SPARED: Final = 100
-LONGEST: Final = timedelta(minutes=1)
+AHEAD: Final = timedelta(hours=1)
+# How often what was counted is counted anew: as many times as long as it took, and no longer than that.
+LOOKS, PERSONS = (100, timedelta(minutes=1)), (10, timedelta(seconds=10))
 STRIPS: Final = 100  # that are kept
+MARKS: Final = 4  # below a strip, before that at its end
 KINDS: Final[dict[str, tuple[State, ...]]] = {
     "succeeded": ("succeeded",), "failed": ("failed", "timed_out", "lost"), "missed": ("missed",),
     "skipped": ("skipped", "cancelled"),
@@ -83,12 +87,46 @@ class Going:
         return max(self.seconds, self.usual or self.limit or self.seconds, 0.001)
 
 
+@attrs.frozen
+class Strip:
+    """A chart that was there `at` an instant, and how long it took to count what it shows."""
+
+    at: datetime
+    took: timedelta
+    chart: Markup | None
+
+
+class Strips:
+    """The charts of the last day, by whom and in which zone they are seen. To count takes long where much has run: so
+    whoever asks again soon gets what was counted lately, scripts for a hundred times as long as that took, a person for
+    ten times. An outcome of an hour that is over, which may come at any time and on any node, is counted like others.
+    """
+
+    def __init__(self, now: Callable[[], datetime], elapsed: Callable[[], float]) -> None:
+        self._now = now
+        self._elapsed = elapsed
+        self._kept: dict[object, Strip] = {}
+
+    async def find(self, key: object, script: bool, count: Callable[[], Awaitable[Markup | None]]) -> Markup | None:
+        """The chart for those whom `key` stands for. `script`: one looks again, and no person."""
+        times, longest = LOOKS if script else PERSONS
+        kept = self._kept.get(key)
+        if kept is not None and timedelta() <= self._now() - kept.at < min(times * kept.took, longest):
+            return kept.chart
+        begun = self._elapsed()
+        found = await count()
+        if len(self._kept) >= STRIPS:
+            self._kept.clear()
+        self._kept[key] = Strip(self._now(), timedelta(seconds=self._elapsed() - begun), found)
+        return found
+
+
 class Overview:
     """The screen."""
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
-        self._strips: dict[object, tuple[datetime, Markup | None]] = {}  # charts, and until when they are good
+        self._strips = Strips(frame.now, elapsed)
 
     def routes(self) -> list[Route]:
         """What is served here."""
@@ -124,20 +162,9 @@ class Overview:
         )  # fmt: skip
 
     async def _strip(self, request: Request, registry: Registry) -> Markup | None:
-        """The chart of the last day. To count takes long where much has run: a script that looks again gets what was
-        counted lately, and all looks together spend a hundredth of the time on it."""
-        view, who = self._frame.view(request), caller(request)
-        key = (view.shown_in().key, who.tasks)
-        kept = self._strips.get(key)
-        if kept is not None and look_of(request) is not None and self._frame.now() < kept[0]:
-            return kept[1]
-        begun = elapsed()
-        found = await strip(registry, view)
-        good = self._frame.now() + min(SPARED * timedelta(seconds=elapsed() - begun), LONGEST)
-        if len(self._strips) >= STRIPS:
-            self._strips.clear()
-        self._strips[key] = good, found
-        return found
+        view = self._frame.view(request)
+        key, script = (view.shown_in().key, caller(request).tasks), look_of(request) is not None
+        return await self._strips.find(key, script, partial(strip, registry, view))
 
 
 async def strip(registry: Registry, view: View) -> Markup | None:
@@ -155,8 +182,10 @@ async def strip(registry: Registry, view: View) -> Markup | None:
         since = local(begin, view.shown_in())
         times = urlencode({"from": utc_text(begin), "to": utc_text(end)})
         hours.append(charts.Hour(link=f"/ui/runs?{times}", text=f"{since:%a %H:%M}: {said}", counts=kinds))
-    first, last = (f"{local(each, view.shown_in()):%a %H:%M}" for each in (borders[0], borders[-1]))
-    return charts.hours(hours, "What came due in the last 24 hours, by hour", first, last)
+    whole = borders[:-1]
+    told = [*(whole[len(whole) * part // MARKS] for part in range(MARKS)), borders[-1]]
+    marks = [f"{local(each, view.shown_in()):%a %H:%M}" for each in told]
+    return charts.hours(hours, "What came due in the last 24 hours, by hour", marks)
 
 
 def number(name: str, to: str, found: int, tone: str) -> tuple[str, str, int, bool, str]:
@@ -174,13 +203,8 @@ async def needing(registry: Registry) -> tuple[int, list[JobView]]:
 
 
 async def next_dues(registry: Registry, now: datetime) -> Sequence[UpcomingDue]:
-    """The next five within an hour. Where much is due they are those of a minute, and the rest is not looked at."""
-    found: Sequence[UpcomingDue] = ()
-    for ahead in AHEAD:
-        found = (await registry.upcoming(PlannedFilter(end=now + ahead), now, False, None, NEXT, ROOM)).values
-        if len(found) == NEXT:
-            break
-    return found
+    """The next five within an hour."""
+    return (await registry.upcoming(PlannedFilter(end=now + AHEAD), now, False, None, NEXT, ROOM)).values
 
 
 async def any_job(registry: Registry, known: bool) -> bool:
@@ -230,3 +254,19 @@ async def goes_on(registry: Registry, runs: Sequence[Run], now: datetime) -> lis
 async def last_failure(registry: Registry, wanted: bool) -> Run | None:
     """The newest run that came to nothing good."""
     return next(iter(await registry.runs(1, None, RunFilter(states=FAILING)) if wanted else ()), None)
+
+
+def begun(asking: Coroutine[Deferred[object], object, T]) -> Deferred[T]:
+    """Ask, and do not wait; `all_of` waits."""
+    return Deferred.fromCoroutine(asking)
+
+
+async def all_of(*asked: Deferred[Any]) -> None:
+    """Wait for the answers, of which each can be awaited then. Raises what the first raised that has failed; the others
+    are cancelled, and what becomes of them is nobody's concern."""
+    try:
+        await gatherResults(asked, consumeErrors=True)
+    except FirstError as first:
+        for each in asked:  # those that wait for a thread must not take one for nobody
+            each.cancel()
+        first.subFailure.raiseException()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Final
 
 import attrs
@@ -10,6 +11,7 @@ from twisted.web.http import Request
 
 from ..http.route import Route, caller
 from ..model.audit import AuditFilter
+from ..model.claim import NO_SLOT
 from ..model.printable import many
 from ..model.redaction import Redaction
 from ..model.run import Run, RunFilter
@@ -21,6 +23,8 @@ from .frame import Frame, asked
 from .job import shown
 
 ATTEMPTS: Final = 101  # of one due, at most
+LATE: Final = timedelta(seconds=1)  # from its due until it was decided, to be worth saying
+WAITED: Final = 0.05  # seconds, likewise
 
 
 @attrs.frozen
@@ -52,10 +56,11 @@ class OneRun:
         seen = await output.window(registry, run, first)
         return await self._frame.screen(
             request, "run.html", f"Run of {run.job_name}",
-            run=run, life=life(run), sentence=sentence(run), attempts=await attempts(registry, run), seen=seen,
+            run=run, life=life(run, run.state == "waiting" and await full(registry)),
+            sentence=sentence(run), attempts=await attempts(registry, run), seen=seen,
             parameters=shown(self._redaction.shown(run.parameters)), began=await self._began(request, run),
             looked_for=find, hits=await output.search(registry, run, find) if find else [], most=output.FOUND,
-            took=duration(run), grace=self._grace,
+            took=duration(run), grace=self._grace, expected=await expected(registry, run),
         )  # fmt: skip
 
     async def _began(self, request: Request, run: Run) -> str:
@@ -71,6 +76,25 @@ class OneRun:
         return f"{found[0].who or 'a caller without a token'}, from {found[0].address}"
 
 
+async def expected(registry: Registry, run: Run) -> tuple[float | None, datetime | None]:
+    """Of a run that goes on: how many seconds its job usually takes, and when its timeout ends it."""
+    if run.state != "running" or run.started is None:
+        return None, None
+    jobs = await registry.some([run.job_id])
+    limit = registry.timeout(run.task, run.timeout).seconds
+    try:
+        end = None if limit is None else run.started + timedelta(seconds=limit)
+    except OverflowError:
+        end = None
+    return jobs[0].activity.median if jobs else None, end
+
+
+async def full(registry: Registry) -> bool:
+    """Whether no living node has a free slot, as the nodes have said last."""
+    alive = [node for node in await registry.nodes() if node.state == "alive"]
+    return bool(alive) and not any(node.slots for node in alive)
+
+
 async def attempts(registry: Registry, run: Run) -> Sequence[Run]:
     """All attempts at its due, first to last."""
     if run.cause == "manual" or run.until is not None:
@@ -81,16 +105,26 @@ async def attempts(registry: Registry, run: Run) -> Sequence[Run]:
     return sorted(same, key=lambda each: each.attempt) or [run]
 
 
-def life(run: Run) -> list[Step]:
-    """From its due to its end, as far as it has come."""
+def life(run: Run, full: bool = False) -> list[Step]:
+    """From its due to its end, as far as it has come. `full`: no node has a free slot now."""
     steps = [Step("due", run.due)]
+    begin = max(run.due, run.not_before or run.due)
+    if run.cause == "retry" and run.not_before is not None:
+        steps.append(Step("to be tried again", run.not_before))
+    elif run.cause == "schedule" and run.created - run.due >= LATE:
+        steps.append(Step(f"found {words.span((run.created - run.due).total_seconds())} late"))
+        begin = max(begin, run.created)
     if run.started is not None:
-        waited = (run.started - max(run.due, run.not_before or run.due)).total_seconds()
-        if waited >= 0.05:
-            steps.append(Step(f"waited {words.span(waited)}"))
+        waited = (run.started - begin).total_seconds()
+        if waited >= WAITED:
+            steps.append(Step(f"waited {words.span(waited)} ({waits_for(run)})"))
         steps.append(Step("started", run.started))
     elif run.state == "waiting":
-        steps.append(Step("waits"))
+        slot = "; no node has a free slot now" if full and run.reason != NO_SLOT else ""
+        what = waits_for(run)
+        steps.append(Step(f"waits{' ' if what.startswith(('for ', 'to ')) else ': '}{what}{slot}"))
+    if run.isolated is not None:
+        steps.append(Step("its node was cut off, and it went on", run.isolated))
     if run.stop is not None:
         steps.append(Step(f"told to end: {run.stop}"))
     steps += [Step(name, at) for name, at in (("TERM", run.term_at), ("KILL", run.kill_at)) if at is not None]
@@ -99,6 +133,19 @@ def life(run: Run) -> list[Step]:
     elif run.started is not None and run.stop is None:
         steps.append(Step("runs"))
     return steps
+
+
+def waits_for(run: Run) -> str:
+    """What a run waits for, or has waited for, as its record has it."""
+    reason = run.reason if run.state == "waiting" else run.waited_for
+    if reason is None:
+        return "for what is not known"
+    if reason == NO_SLOT:
+        return "for a slot"
+    _, sign, what = reason.rpartition("waits ")  # "waits for the active run to end", "catching up: waits for ..."
+    if sign:
+        return what
+    return "to be started" if run.cause == "retry" else reason
 
 
 def sentence(run: Run) -> str:

@@ -8,6 +8,8 @@ from typing import Final
 
 from markupsafe import Markup, escape
 
+from ..model.printable import many
+
 LONGEST: Final = 4000  # characters of a line that are shown
 COLOURS: Final = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 
@@ -28,7 +30,7 @@ def line(data: bytes, more: int = 0) -> Markup:
     if len(text) > LONGEST:
         more += len(text[LONGEST:].encode())
     shown = _coloured(text[:LONGEST])
-    return shown + Markup(' <em class="rel">and {} more bytes</em>').format(f"{more:,}") if more else shown
+    return shown + Markup(' <em class="rel">and {}</em>').format(many(more, "more byte")) if more else shown
 
 
 def _coloured(text: str) -> Markup:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from markupsafe import Markup
 from msgspec import UNSET
@@ -25,6 +26,8 @@ from .view import View
 AHEAD: Final = timedelta(days=1)
 PAGE: Final = 500
 LANES: Final = 30
+TICKS: Final = 8
+APART: Final = tuple(timedelta(minutes=each) for each in (1, 5, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10080))
 ROOM: Final = 1 << 20
 
 
@@ -97,5 +100,15 @@ def chart(dues: Sequence[UpcomingDue], begin: datetime, end: datetime, view: Vie
         said = [(part(due.utc), words.moment(due.utc, zone, view.now) + (f": {due.note}" if due.note else ""))
                 for due in its]  # fmt: skip
         lanes.append(charts.Lane(name=name, link=f"/ui/jobs/{job_id}", dues=said))
-    marks = [(number / 4, f"{local(begin + (end - begin) * number / 4, zone):%a %H:%M}") for number in range(4)]
+    marks = [(part(each), f"{local(each, zone):%a %H:%M}") for each in round_times(begin, end, zone)]
     return charts.lanes(lanes, marks, "Dues of each job")
+
+
+def round_times(begin: datetime, end: datetime, zone: ZoneInfo) -> list[datetime]:
+    """Up to eight instants between the two, as far apart as a clock has names for. Where clocks are set, those behind
+    it may be less round."""
+    apart = next((each for each in APART if (end - begin) / each < TICKS), (end - begin) / TICKS)
+    shown = local(begin, zone)
+    first = -timedelta(days=shown.toordinal(), hours=shown.hour, minutes=shown.minute, seconds=shown.second,
+                       microseconds=shown.microsecond) % apart  # fmt: skip
+    return [begin + first + number * apart for number in range(TICKS) if begin + first + number * apart < end]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Final, Literal, cast
 from zoneinfo import ZoneInfo
@@ -19,6 +20,8 @@ COOKIE: Final = b"jobsched_view"
 TIMES: Final = ("local", "job", "utc")
 THEMES: Final = ("auto", "light", "dark")
 UTC: Final = ZoneInfo("UTC")
+PRINTED: Final = ", last line: "
+_INSTANT: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z", re.ASCII)
 
 Times = Literal["local", "job", "utc"]
 
@@ -73,6 +76,22 @@ class View:
         if not brief:
             shown += f' <span class="rel" data-at="{exact}">{words.relative(instant, self.now)}</span>'
         return Markup(shown)  # noqa: S704  # nosec B704
+
+    def told(self, text: str, job_zone: str | None = None) -> Markup:
+        """A reason, or what else the API says in words, with its instants in the zone that is shown; but for what a
+        script has printed, which stays as it is."""
+        ours, sign, printed = text.partition(PRINTED)
+        parts, place = [], 0
+        for found in _INSTANT.finditer(ours):
+            parts += [escape(ours[place : found.start()]), self._instant(found[0], job_zone)]
+            place = found.end()
+        return Markup().join([*parts, escape(ours[place:]), escape(sign), escape(printed)])
+
+    def _instant(self, text: str, job_zone: str | None) -> Markup:
+        try:
+            return self.time(datetime.fromisoformat(text), job_zone, brief=True)
+        except (ValueError, OverflowError):
+            return escape(text)
 
     def beside(self, instant: datetime | None, job_zone: str) -> str:
         """The job's own time, where it differs from the one that is shown; "" where not."""

@@ -106,15 +106,12 @@ def test_no_script_of_ours_fails(chrome: Chrome, made: dict[str, str], failed: s
     assert chrome.errors == []
 
 
-def test_a_failure_is_seen_within_two_seconds(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+def test_a_failure_is_seen_by_itself(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
     job = ask.make("bad", name="fails soon")
     chrome.open("/ui/jobs?sort=name")
     ask.ended(ask.run(job))
     row = job.rpartition("/")[2]
-    chrome.do(
-        "await page.waitForFunction((id) => document.getElementById(`j-${id}`).cells[0].innerText.trim() === 'failed',"
-        " row, { timeout: 2000 })", row=row,
-    )  # fmt: skip
+    chrome.wait("return document.getElementById(`j-${given.row}`).cells[0].innerText.trim() === 'failed'", row=row)
     marks = chrome.do("return await page.locator(`#j-${row} .mark`).count()", row=row)
     assert marks == 1
 
@@ -159,14 +156,44 @@ def test_a_list_keeps_its_order_while_it_changes(chrome: Chrome, ask: Caller, ma
     chrome.wait("return document.body.textContent.includes('newcomer')")
 
 
+@pytest.mark.parametrize(("what", "begin"), [("curl", "curl -X PUT "), ("file", "{")])
+def test_a_job_is_copied_from_its_head(chrome: Chrome, made: dict[str, str], what: str, begin: str) -> None:
+    chrome.do("await context.grantPermissions(['clipboard-read', 'clipboard-write'])")
+    chrome.open(f"/ui{made['bad']}")
+    chrome.do("await page.getByRole('link', { name }).click()", name=f"Copy as {what}")
+    chrome.wait("return document.getElementById('status').textContent === 'Copied.'")
+    copied = chrome.do("return await page.evaluate(() => navigator.clipboard.readText())")
+    assert copied.startswith(begin)
+    assert "Never works." in copied
+    assert chrome.do("return page.url()").endswith(made["bad"])  # nobody was led away
+
+
+def test_what_cannot_be_copied_is_shown(chrome: Chrome, made: dict[str, str]) -> None:
+    chrome.open(f"/ui{made['bad']}")
+    chrome.do("await page.evaluate(() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); })")
+    chrome.do(
+        "await page.getByRole('link', { name: 'Copy as curl' }).click(); await page.waitForURL('**/definition#as-curl')"
+    )
+
+
+def test_the_title_of_a_run_tells_its_end_by_itself(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    run = ask.run(made["lines"])
+    state = "return document.querySelector('.title .state').textContent.trim() === given.state"
+    chrome.open(f"/ui{run}")
+    chrome.wait(state, state="running")
+    ask.ask("POST", f"{run}/cancel")
+    ask.ended(run)
+    chrome.wait(state, state="cancelled")
+
+
 def test_an_output_is_followed_until_one_scrolls_up(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
     run = ask.run(made["lines"])
     chrome.open(f"/ui{run}")
     chrome.wait("return document.getElementById('L10000') !== null")
     kept = chrome.do("return await page.locator('#log li').count()")
     assert kept <= 5000
-    assert chrome.do("return await page.evaluate(() => { const pane = document.getElementById('log');"
-                     " return pane.scrollHeight - pane.scrollTop - pane.clientHeight < 30 })")  # fmt: skip
+    chrome.wait("const pane = document.getElementById('log');"
+                " return pane.scrollHeight - pane.scrollTop - pane.clientHeight < 30")  # fmt: skip
     chrome.do("await page.getByRole('button', { name: 'Cancel' }).click()")
     chrome.wait("return document.querySelector('.title .state, #live .state, #sentence').textContent.length > 0"
                 " && document.getElementById('sentence').textContent.startsWith('Cancelled')")  # fmt: skip
@@ -221,19 +248,96 @@ def test_fifty_jobs_are_paused_by_keys_alone(chrome: Chrome, ask: Caller, made: 
     assert chrome.do("return await page.locator('#jobs :checked').count()") == 1
     chrome.do("await page.locator('[name=every]').press('Space');"
               " await page.getByRole('button', { name: 'Pause…' }).press('Enter');"
-              " await page.waitForURL('**/ui/many'); await page.locator('#until').fill('2040-01-01T00:00');"
+              " await page.locator('dialog #until').fill('2040-01-01T00:00');"
               " await page.locator('#reason').fill('upgrade')")  # fmt: skip
+    assert chrome.do("return await page.locator('dialog h2').textContent()") == "Pause 50 jobs"
+    assert chrome.do("return await page.locator('#plan li').count()") == 10
     assert chrome.findings == []
-    chrome.do(
-        "await page.keyboard.press('Enter'); await page.waitForFunction(() => document.title.startsWith('50 of 50'))"
-    )
+    chrome.do("await page.keyboard.press('Enter')")
+    chrome.wait("return document.querySelector('dialog h2').textContent.startsWith('50 of 50')")
+    assert chrome.findings == []
+    assert chrome.do("return await page.locator('#jobs :checked').count()") == 0  # it is done, and nothing is selected
+    chrome.do("await page.keyboard.press('Escape')")
+    assert chrome.do("return await page.evaluate(() => document.activeElement.textContent)") == "Pause…"
     assert {ask.get(job)["pause_reason"] for job in jobs} == {"upgrade"}
     chrome.open("/ui/jobs?q=name:fifty-*")
     chrome.do("await page.locator('[name=every]').check(); await page.getByRole('button', { name: 'Change…' }).click();"
-              " await page.waitForURL('**/ui/many'); await page.locator('#f-timeout').fill('2h');"
+              " await page.locator('dialog #f-timeout').fill('2h');"
               " await page.getByRole('button', { name: 'Show what changes' }).click()")  # fmt: skip
     chrome.wait("return document.querySelector('#plan ins')?.textContent.includes('7200')")
     assert chrome.findings == []
+
+
+FOCUS = """
+const at = await page.evaluateHandle(() => document.activeElement);
+return await at.evaluate((each) => [each.closest('dialog') !== null, each.id]);
+"""
+
+
+def test_jobs_are_deleted_once_their_number_is_typed(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    jobs = [ask.make("example", 7200, name=f"gone-{number:02}") for number in range(12)]
+    chrome.open("/ui/jobs?q=name:gone-*")
+    chrome.do("await page.locator('[name=every]').check(); await page.getByRole('button', { name: 'Delete…' }).click()")
+    chrome.wait("return document.querySelector('dialog h2')?.textContent === 'Delete 12 jobs'")
+    assert chrome.do("return await page.locator('#plan li').count()") == 10
+    assert "And 2 more." in chrome.do("return await page.locator('dialog').textContent()")
+    assert chrome.do(FOCUS) == [True, "count"]
+    chrome.do("await page.locator('#count').fill('11'); await page.getByRole('button', { name: 'Do it' }).click()")
+    chrome.wait("return document.querySelector('dialog [role=alert]')?.textContent.includes('type the number of jobs')")
+    assert chrome.findings == []
+    assert ask.get(jobs[0])["name"] == "gone-00"
+    chrome.do("await page.locator('#count').fill('12'); await page.getByRole('button', { name: 'Do it' }).click()")
+    chrome.wait("return document.querySelector('dialog h2')?.textContent === '12 of 12 deleted'")
+    assert {ask.ask("GET", job).status for job in jobs} == {404}
+    assert chrome.do("return page.url()").endswith("/ui/jobs?q=name:gone-*")  # it was never left
+
+
+@pytest.mark.parametrize(("width", "theme"), [(1280, "light"), (360, "dark")])
+def test_a_dialog_has_the_focus_and_gives_it_back(
+    chromium: Chrome, ask: Caller, made: dict[str, str], width: int, theme: str
+) -> None:
+    chromium.fresh(viewport={"width": width, "height": 800}, colorScheme=theme)
+    job = ask.make("example", 7200, name="asked for")
+    chromium.open(f"/ui{job}")
+    for button, field in (("Pause…", "for"), ("Run with…", "parameters"), ("Delete…", "dialog-title")):
+        chromium.do("await page.getByRole('link', { name }).press('Enter')", name=button)
+        chromium.wait("return document.querySelector('dialog')?.open")
+        assert chromium.do(FOCUS) == [True, field]
+        assert chromium.findings == []
+        chromium.do("await page.keyboard.press('Escape')")
+        chromium.wait("return document.querySelector('dialog') === null")
+        assert chromium.do("return await page.evaluate(() => document.activeElement.textContent)") == button
+    chromium.do("await page.getByRole('link', { name: 'Pause…' }).click(); await page.locator('#until').fill('never');"
+                " await page.locator('dialog').getByRole('button', { name: 'Pause' }).click()")  # fmt: skip
+    chromium.wait("return document.querySelector('dialog [role=alert]') !== null")
+    chromium.do("await page.locator('dialog').getByRole('link', { name: 'Back' }).click()")
+    chromium.wait("return document.querySelector('dialog') === null")
+    chromium.do("await page.getByRole('link', { name: 'Delete…' }).click();"
+                " await page.locator('dialog').getByRole('button', { name: 'Delete' }).click();"
+                " await page.waitForURL('**said=deleted')")  # fmt: skip
+    assert ask.ask("GET", job).status == 404
+    # The browser tells of the fault, and may be looking at the job again as that goes.
+    told = ("400 (Bad Request)", "404 (Not Found)")
+    assert [each for each in chromium.errors if not any(words in each for words in told)] == []
+
+
+def test_without_an_answer_one_is_led_to_the_screen(chrome: Chrome, made: dict[str, str]) -> None:
+    chrome.open(f"/ui{made['bad']}")
+    chrome.do(
+        "let first = true; await page.route('**/pause', (route) => {"
+        " if (first) { first = false; return route.abort(); } return route.continue(); });"
+        " await page.getByRole('link', { name: 'Pause…' }).click(); await page.waitForURL('**/pause')"
+    )
+
+
+def test_an_export_from_a_dialog_is_a_file(chrome: Chrome, made: dict[str, str]) -> None:
+    chrome.open("/ui/jobs?q=name:bad")
+    chrome.do("await page.locator('[name=every]').check(); await page.getByRole('button', { name: 'Export…' }).click()")
+    name = chrome.do("const coming = page.waitForEvent('download');"
+                     " await page.locator('dialog').getByRole('button', { name: 'Download' }).click();"
+                     " return (await coming).suggestedFilename()")  # fmt: skip
+    assert name.startswith("jobs.")
+    chrome.wait("return document.querySelector('dialog') === null")
 
 
 def test_a_hold_is_told_on_every_open_page(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
@@ -344,4 +448,4 @@ def test_ten_thousand_jobs_are_a_page_at_a_time(chrome: Chrome, ask: Caller, mad
     chrome.do("await page.locator('#q').fill('name:bulk-*')")
     chrome.wait("return document.querySelectorAll('#jobs tbody tr').length === 200")
     chrome.do("await page.locator('[name=every]').check(); await page.getByRole('button', { name: 'Pause…' }).click()")
-    chrome.wait("return document.querySelector('main').textContent.includes('elect 1 to 1,000 jobs')")
+    chrome.wait("return document.querySelector('dialog')?.textContent.includes('elect 1 to 1,000 jobs')")

@@ -118,7 +118,7 @@ def test_a_daemon_that_is_not_ready_and_has_no_slot(tmp_path: Path) -> None:
         caller.ended(run)
         (daemon.folder / "conf" / "catalog.cfg").write_text("")
         assert caller.ask("POST", "/catalog/reload").status == 200
-        assert any(row[:2] == ("trouble", "ready") for row in found(person))
+        until(lambda: any(row[:2] == ("trouble", "ready") for row in found(person)))
 
 
 OTHERS = {
@@ -171,7 +171,8 @@ def test_an_overdue_job(person: Person, caller: Caller) -> None:
 def test_a_median_that_comes_near_the_timeout(person: Person, caller: Caller, daemon: Daemon) -> None:
     daemon.script("second", "#!/bin/sh\nsleep 1\n")
     assert caller.ask("POST", "/catalog/reload").status == 200
-    caller.ended(caller.run(caller.make("second", id="tight", name="tight", timeout=1.2)))
+    caller.ended(caller.run(caller.make("second", id="tight", name="tight")))
+    caller.patch("/jobs/tight", timeout=1.2)
     assert any(row[:2] == ("trouble", "timeout") and row[2].startswith("tight usually takes") for row in found(person))
 
 

@@ -102,7 +102,7 @@ def test_forms_for_programs(person: Person) -> None:
 def test_runs_and_what_there_is_to_say_of_none(person: Person) -> None:
     said = person.terminal("runs", "db-backup", columns=120)
     assert said.lines[0].split() == ["STATE", "JOB", "DUE", "LATE", "TOOK", "EXIT", "REASON", "ID"]
-    assert re.search(r"^failed  db-backup  \S+ +- +\S+ s +3  exit code 3, .*[0-9a-f]{8}-[0-9a-f]{4}$", said.lines[1])
+    assert re.search(r"^failed  db-backup  \S+ +- +\S+ m?s +3  exit code 3, .*[0-9a-f]{8}-[0-9a-f]{4}$", said.lines[1])
     assert len(person.does("runs", "--failing", "--since", "-1h", "-o", "name").split()) == 2
     assert person.does("runs", "--state", "succeeded", "-o", "template={job_name}") == "hello\n"
     none = person.pipe("runs", "hello", "--at", "2020-01-01T03:00")

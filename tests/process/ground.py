@@ -227,6 +227,13 @@ class RunnerCase(TestCase):
         """Start a run and wait for its outcome."""
         return await self.end(await self.start(task, **fields))
 
+    async def ended_late(self, task, shown=b"\n", **fields):
+        """The outcome of a run whose time is over once it has printed that, however long it took to begin."""
+        run = await self.start(task, **fields)
+        await self.printed(run, shown)
+        self.runner._active[run.id].call.deadline.arm(0)
+        return await self.end(run)
+
     async def when_stored(self, run, condition):
         """Wait until the store holds such a run."""
         while True:

@@ -209,7 +209,7 @@ class EdgeTests(RunnerCase):
                 found = Found(pid=4194305, name="dd", state="D", group=leader, session=leader, began=1, inside=True)
                 return deferLater(clock, 0, lambda: [found])
 
-            def session_is_empty(self, session, since, began):
+            def session_is_empty(self, session, since):
                 return False
 
         class Nowhere:
@@ -221,6 +221,7 @@ class EdgeTests(RunnerCase):
         clock, stdin = Clock(), os.open(os.devnull, os.O_RDONLY)
         self.patch(procfs, "lives", lambda found: True)
         self.patch(procfs, "state", lambda pid: "D")
+        self.patch(procfs, "is_free", lambda pid: False)
         survey, output = cast(Any, ProcessSurvey()), cast(Any, Nowhere())
         script = ScriptProcess(Sessions(cast(Reactor, reactor)), clock, survey, "a-run", output, 5)
         script.spawn(["/bin/true"], dict(os.environ), stdin)

@@ -5,9 +5,10 @@
 from unittest import SkipTest
 from uuid import uuid4
 
-from jobsched.runner import control_group
-from jobsched.runner.control_group import ControlGroups, base_here
+from jobsched.runner import control_group, group_tree
+from jobsched.runner.control_group import ControlGroups
 from jobsched.runner.deadline import Stop
+from jobsched.runner.group_tree import tree_here
 
 from .ground import EVER, RunnerCase, lives, number_of, pause
 
@@ -18,20 +19,19 @@ SPINS = "python3 -c 'import time\nwhile time.process_time() < 0.3: pass'"
 
 class GroupTests(RunnerCase):
     def setUp(self):
-        base = base_here()
-        if base is None:
+        self.tree = tree_here()
+        if self.tree is None:
             raise SkipTest("no tree of control groups (cgroup v2) may be written here")
         self.patch(control_group, "SLOW", EVER)  # others may keep the machine busy
-        self.patch(control_group, "FOLDER", f"jobsched-{uuid4().hex}")  # others may test the same
-        self.base = base
+        self.patch(group_tree, "FOLDER", f"jobsched-{uuid4().hex}")  # others may test the same
         super().setUp()
-        self.groups = base / control_group.FOLDER
+        self.groups = self.tree.folder
         self.addCleanup(self.groups.rmdir)
 
     def new_runner(self):
         """As an executor has it: a daemon's threads may start processes of their own at any moment."""
         runner = super().new_runner()
-        groups = ControlGroups(self.base)
+        groups = ControlGroups(self.tree)
         groups.begin()
         if not groups.group("it").of_use:
             raise SkipTest("groups of this kernel cannot be killed, or nobody may be moved into them")

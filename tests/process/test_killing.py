@@ -6,9 +6,12 @@ import os
 import sys
 from time import monotonic
 
+import attrs
+
+from jobsched.runner import process
 from jobsched.runner.deadline import Stop
 from jobsched.runner.process import ScriptProcess
-from jobsched.runner.procfs import stat
+from jobsched.runner.procfs import stat, state
 
 from .ground import EVER, RunnerCase, alive, lives, number_of
 
@@ -27,21 +30,13 @@ class DeadlineTests(RunnerCase):
         self.assertTrue(run.started <= run.term_at <= run.ended)
         self.assertIsNone(run.kill_at)
 
-    async def test_a_script_may_clean_up_when_it_is_told_to_end(self):
-        task = self.bash(f"trap 'echo cleaning; exit 7' TERM; echo ready; sleep {EVER} & wait")
-        run = await self.run_of(task, timeout=0.5)
-
-        self.assertEqual((run.exit_code, run.signal), (7, None))
-        self.assert_outcome(run, "timed_out")
-        self.assertEqual(self.output(run), b"ready\ncleaning\n")
-
     async def test_a_script_that_ignores_term_is_killed_after_the_grace(self):
         begun = monotonic()
-        run = await self.run_of(self.bash("trap '' TERM; while :; do sleep 0.05; done"), timeout=0.5)
+        run = await self.ended_late(self.bash("trap '' TERM; echo ready; while :; do sleep 0.05; done"))
 
         self.assertEqual(run.signal, "SIGKILL")
-        self.assert_outcome(run, "timed_out", "ran longer than its 0.5 s", "was killed")
-        self.assertGreaterEqual(monotonic() - begun, 0.5 + self.limits.grace)
+        self.assert_outcome(run, "timed_out", "ran longer than its 0 s", "was killed")
+        self.assertGreaterEqual(monotonic() - begun, self.limits.grace)
         self.assertTrue(run.started <= run.term_at < run.kill_at <= run.ended)
 
     async def test_a_run_that_is_being_ended_says_so(self):
@@ -83,60 +78,76 @@ class DeadlineTests(RunnerCase):
         self.assertEqual(self.output(run), b"")
 
     async def test_a_script_that_stopped_itself_is_killed(self):
-        run = await self.run_of(self.bash("echo ready; kill -STOP $$"), timeout=0.5)
+        run = await self.start(self.bash("kill -STOP $$"))
+        call = self.runner._active[run.id].call
+        await self.until(lambda: call.pid is not None and state(call.pid) == "T")
+        call.deadline.arm(0)
+        run = await self.end(run)
 
         self.assertEqual(run.signal, "SIGKILL")
         self.assert_outcome(run, "timed_out")
 
     async def test_a_script_whose_child_is_stopped_is_killed_with_it(self):
         task = self.bash(f"sleep {EVER} & kill -STOP $!; echo $!; wait")
-        run = await self.run_of(task, timeout=0.5)
+        run = await self.ended_late(task)
 
         self.assert_outcome(run, "timed_out")
         self.assertFalse(lives(number_of(self.output(run))))
 
     async def test_a_script_that_becomes_another_program_is_still_reached(self):
-        run = await self.run_of(self.bash(f"echo $$; exec sleep {EVER}"), timeout=0.5)
+        run = await self.ended_late(self.bash(f"echo $$; exec sleep {EVER}"))
 
         self.assert_outcome(run, "timed_out")
         self.assertFalse(lives(number_of(self.output(run))))
+
+
+class HeedingTests(RunnerCase):
+    limits = attrs.evolve(RunnerCase.limits, grace=20)  # only a failure takes so long
+
+    async def test_a_script_may_clean_up_when_it_is_told_to_end(self):
+        task = self.bash(f"trap 'echo cleaning; exit 7' TERM; echo ready; sleep {EVER} & wait")
+        run = await self.ended_late(task)
+
+        self.assertEqual((run.exit_code, run.signal), (7, None))
+        self.assert_outcome(run, "timed_out")
+        self.assertEqual(self.output(run), b"ready\ncleaning\n")
 
 
 class LeftBehindTests(RunnerCase):
     """What a script started must not outlive a run that was stopped, nor hold open one that has ended."""
 
     async def test_a_child_that_ignores_term_dies_with_its_script(self):
-        task = self.bash("(trap '' TERM; while :; do sleep 0.05; done) & echo $!; wait")
-        run = await self.run_of(task, timeout=0.5)
+        task = self.bash("(trap '' TERM; echo $BASHPID; while :; do sleep 0.05; done) & wait")
+        run = await self.ended_late(task)
 
         self.assert_outcome(run, "timed_out")
         self.assertFalse(lives(number_of(self.output(run))))
         self.assertLess(run.term_at, run.kill_at)
 
     async def test_a_child_that_lost_its_mark_dies_with_its_script(self):
-        orphan = "env -i sh -c \"trap '' TERM; while :; do sleep 0.05; done\""
-        task = self.bash(f"trap '' TERM; {orphan} & echo $!; sleep {EVER}")
-        run = await self.run_of(task, timeout=0.5)
+        orphan = "env -i sh -c \"trap '' TERM; echo \\$\\$; while :; do sleep 0.05; done\""
+        task = self.bash(f"trap '' TERM; {orphan} & sleep {EVER}")
+        run = await self.ended_late(task)
 
         self.assert_outcome(run, "timed_out")
         self.assertFalse(lives(number_of(self.output(run))))
 
     async def test_a_child_in_a_group_of_its_own_dies_with_its_script(self):
-        run = await self.run_of(self.bash(f"set -m; sleep {EVER} & echo $!; wait"), timeout=0.5)
+        run = await self.ended_late(self.bash(f"set -m; sleep {EVER} & echo $!; wait"))
 
         self.assert_outcome(run, "timed_out")
         self.assertFalse(lives(number_of(self.output(run))))
 
     async def test_a_grandchild_outside_the_session_dies_with_its_script(self):
         task = self.bash(f"setsid sh -c \"trap '' TERM; echo \\$\\$; exec sleep {EVER}\" & wait")
-        run = await self.run_of(task, timeout=0.5)
+        run = await self.ended_late(task)
 
         self.assert_outcome(run, "timed_out")
         self.assertFalse(lives(number_of(self.output(run))))
 
     async def test_a_grandchild_outside_with_closed_output_dies_too(self):
         task = self.bash(f"setsid sh -c 'echo $$; exec sleep {EVER} <&- >&- 2>&-' & sleep {EVER}")
-        run = await self.run_of(task, timeout=0.5)
+        run = await self.ended_late(task)
 
         self.assert_outcome(run, "timed_out")
         self.assertFalse(lives(number_of(self.output(run))))
@@ -153,7 +164,7 @@ class LeftBehindTests(RunnerCase):
             "    os._exit(0)\n"
             f"time.sleep({EVER})\n"
         )
-        run = await self.run_of(self.words(sys.executable, "-c", source), timeout=1)
+        run = await self.ended_late(self.words(sys.executable, "-c", source))
 
         self.assert_outcome(run, "timed_out")
         self.assertFalse(lives(number_of(self.output(run))))
@@ -191,6 +202,7 @@ class LeftBehindTests(RunnerCase):
         self.assertIn(b"more\n", self.output(run))
 
     async def test_a_child_that_ends_soon_after_its_script_is_let_finish(self):
+        self.patch(process, "PATIENCE", 20)
         run = await self.run_of(self.bash("(sleep 0.2; echo late) & echo early"))
 
         self.assert_outcome(run, "succeeded")
@@ -214,8 +226,8 @@ class AfterwardsTests(RunnerCase):
         sent = []
         run = await self.start(self.bash("echo a; echo b"))
         self.lines.gate.clear()
-        process = self.runner._active[run.id].call
-        await self.until(lambda: process.ended.called)
+        call = self.runner._active[run.id].call
+        await self.until(lambda: call.ended.called)
         self.patch(os, "killpg", lambda *args: sent.append(args))
         self.patch(os, "kill", lambda *args: sent.append(args))
         self.assertTrue(self.runner.stop(run.id, ASKED))

@@ -270,12 +270,12 @@ class BreakingTests(RelayTests):
         await until(lambda: self.upstream[0].end)
 
     async def test_one_that_is_slow_and_not_silent_is_waited_for(self):
-        self.patch(relay, "SILENCE", 1)
+        self.patch(relay, "SILENCE", 2.5)
         client = await self.ask()
         self.say(WHOLE[:-10])
         for digit in WHOLE[-10::2]:
             self.say(bytes([digit, digit + 1]))
-            await deferLater(reactor, 0.4)
+            await deferLater(reactor, 0.6)
         self.assertEqual((client.body, client.end), (b"0123456789", None))
 
     async def test_a_run_that_prints_nothing_may_be_silent_until_its_end(self):

@@ -68,7 +68,7 @@ def signature(seconds: float, **fields: Any) -> Signature:
 
 def node(name: str, **fields: Any) -> Node:
     """A living node that has the one task; its id is not its name."""
-    given: dict[str, Any] = {"id": f"id of {name}", "tasks": ("task",), "since": T0, "seen": T0}
+    given: dict[str, Any] = {"id": f"id of {name}", "tasks": ("task",), "since": T0, "seen": T0, "slots": 4}
     return Node(name=name, **(given | fields))
 
 

@@ -64,7 +64,7 @@ def test_all_that_are_selected_are_changed_as_one_group(desk: Desk) -> None:
     entries = desk.bench.entries()
     assert {entry.group for entry in entries} == {"the-group"}
     assert len({entry.id for entry in entries}) == 4
-    assert sorted((entry.action, entry.target) for entry in entries) == [
+    assert [(entry.action, entry.target) for entry in sorted(entries, key=lambda entry: entry.id)] == [
         *(("job.pause", one.id) for one in jobs[:3]), ("jobs.batch", None),
     ]  # fmt: skip
     whole = next(entry for entry in entries if entry.action == "jobs.batch")

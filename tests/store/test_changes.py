@@ -11,6 +11,7 @@ from jobsched.model.change import Change, Numbers
 from jobsched.model.errors import Invalid
 from jobsched.model.hold import Hold
 from jobsched.model.job import Job
+from jobsched.model.membership import Heartbeat
 from jobsched.model.order import (
     BatchJobs,
     CancelRun,
@@ -165,6 +166,19 @@ def test_a_node_is_told_when_it_comes_and_when_it_goes(desk: Desk) -> None:
         ("alive", alpha.id),
         ("stopped", alpha.id),
     ]
+
+
+def test_a_node_is_told_when_it_has_a_problem_and_has_none(desk: Desk) -> None:
+    now = datetime.now(UTC)
+    alpha = node("alpha", since=now, seen=now)
+    desk.ask(desk.store.nodes.join(alpha, (), None))
+    heard = []
+    for problem in (None, "no tasks", "no tasks, no sweep", None, None):
+        before = len(followed(desk))
+        said = Heartbeat(id=alpha.id, tasks=(), running=0, slots=0, tried=0, won=0, problem=problem)
+        desk.ask(desk.store.nodes.beat(said, now))
+        heard.append([change.what for change in followed(desk)][before:])
+    assert heard == [[], ["alive"], [], ["alive"], []]
 
 
 def test_numbers_have_no_gaps_and_are_given_once(desk: Desk) -> None:

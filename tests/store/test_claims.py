@@ -134,7 +134,19 @@ def test_runs_beyond_the_slots_wait_and_start_oldest_first(desk: Desk) -> None:
     assert not last.waiting
     assert (last.started[0].started, last.started[0].node_id) == (at(90), "here")
     assert last.started[0].reason != NO_SLOT
+    assert {each.due: each.waited_for for each in desk.runs()} == {
+        at(61): None, at(62): NO_SLOT, at(63): NO_SLOT, at(64): NO_SLOT,
+    }  # fmt: skip
     assert [each for each in desk.runs() if each.due == at(64)] == list(last.started)
+
+
+def test_a_run_that_starts_in_its_first_claim_has_not_waited(desk: Desk) -> None:
+    first, second = job(61), job(65)
+    desk.add(first, second)
+    desk.claim(63, first, slots=0)
+    started = desk.claim(66, second, slots=2).started  # one waits: so what is new goes the same way
+    assert {each.job_id: each.waited_for for each in started} == {first.id: NO_SLOT, second.id: None}
+    assert {each.id: each.waited_for for each in desk.runs()} == {each.id: each.waited_for for each in started}
 
 
 def test_without_a_slot_every_due_is_recorded_and_none_starts(desk: Desk) -> None:

@@ -11,7 +11,7 @@ from twisted.internet.defer import gatherResults
 
 from jobsched.model.job import Policy
 from jobsched.model.node import ABSENT
-from jobsched.model.run import Run
+from jobsched.model.run import KEPT, Run
 from jobsched.store.contract.store import Store
 from tests.store.samples import IDS, Desk, at, job, node, run
 
@@ -67,6 +67,83 @@ def test_one_that_was_to_end_anyway_is_cancelled_not_retried(desk: Desk) -> None
     assert len(declare_dead(desk, 100)) == 1
     (cancelled,) = desk.runs()
     assert (cancelled.state, cancelled.reason) == ("cancelled", f"cancelled by a caller; {WHY}")
+
+
+# Runs that may go on where nobody hears of them
+
+KEEPS = Policy(retries=2, retry_delay=timedelta(seconds=30), on_isolation="keep")
+
+
+def kept(desk: Desk, **fields: object) -> Run:
+    """A run that goes on where its node is cut off, and may be tried again; nothing was done about it yet."""
+    one = job(policy=KEEPS)
+    desk.add(one)
+    its = run(60, job_id=one.id, on_isolation="keep", **fields)
+    desk.insert(its)
+    return its
+
+
+def test_what_may_go_on_is_lost_and_not_tried_again(desk: Desk) -> None:
+    desk.know(node("node", id="here", seen=at(60)))
+    its = kept(desk)
+    (lost,) = declare_dead(desk, 100)
+    assert lost == desk.run(its.id)
+    assert (lost.state, lost.ended, lost.isolated, lost.goes_on) == ("lost", at(100), at(100), True)
+    assert lost.reason == f"{WHY}; {KEPT}"
+    assert declare_dead(desk, 200) == []
+    assert desk.states() == ["lost"], "no retry"
+
+
+def test_of_a_node_known_to_be_dead_nothing_goes_on(desk: Desk) -> None:
+    desk.know(node("node", id="here", state="dead"))
+    its = kept(desk)
+    assert [each.goes_on for each in declare_dead(desk, 100)] == [True]
+    (lost,) = declare_dead(desk, 200, "here")
+    assert (lost.id, lost.state, lost.reason, lost.ended, lost.goes_on) == (its.id, "lost", WHY, at(200), False)
+    assert (desk.run(its.id), sorted(desk.states())) == (lost, ["lost", "waiting"])
+    assert declare_dead(desk, 300, "here") == []
+
+
+def test_what_goes_on_and_was_to_end_is_cancelled(desk: Desk) -> None:
+    desk.know(node("node", id="here", state="dead"))
+    kept(desk, stop="cancelled by a caller")
+    assert [(each.state, each.isolated) for each in declare_dead(desk, 100)] == [("cancelled", None)]
+
+
+def test_the_true_outcome_takes_the_place_of_what_was_believed(desk: Desk) -> None:
+    desk.know(node("node", id="here", state="dead"))
+    its, other = kept(desk), kept(desk)
+    declare_dead(desk, 100)
+    desk.record(its.become("succeeded", reason="finished", ended=at(150), isolated=at(70)))
+    desk.record(other.become("failed", reason="exit code 1", ended=at(160)))
+    assert desk.run(other.id).isolated == at(100)
+    found = desk.run(its.id)
+    assert (found.state, found.ended, found.isolated, found.goes_on) == ("succeeded", at(150), at(70), False)
+    assert [(each.job_id, each.attempt) for each in desk.runs() if each.state == "waiting"] == [(other.job_id, 2)]
+    desk.record(its.become("failed", reason="once is enough", ended=at(170)))
+    assert desk.run(its.id) == found
+
+
+def test_what_goes_on_runs_again_where_its_node_is_heard(desk: Desk) -> None:
+    living = (node("node", id="fresh", seen=at(1000)), node("other", seen=at(1000)))
+    desk.know(node("node", id="here", state="dead"), *living)
+    its, gone = kept(desk), run(60, node_id="here")
+    desk.insert(gone)
+    declare_dead(desk, 100)
+    wanted = [its.id, gone.id]
+    assert desk.ask(desk.store.runs.adopt(wanted, "id of other", ["elsewhere"])) == []
+    assert desk.ask(desk.store.runs.adopt(wanted, "here", ["here"])) == [], "it is dead itself"
+    (found,) = adopted = desk.ask(desk.store.runs.adopt(wanted, "fresh", ["here"]))
+    assert (found.id, found.node_id, found.state, found.ended, found.isolated) == (
+        its.id, "fresh", "running", None, at(100),
+    )  # fmt: skip
+    assert (desk.run(its.id), desk.run(gone.id).state) == (found, "lost")
+    assert desk.ask(desk.store.runs.adopt(wanted, "fresh", ["here"])) == adopted, "the answer may have been lost"
+    assert declare_dead(desk, 200, "here") == []
+    soon = kept(desk)  # its node is dead, and nobody has done anything about the run yet
+    assert [each.state for each in desk.ask(desk.store.runs.adopt([soon.id], "fresh", ["here"]))] == ["running"]
+    desk.record(found.become("succeeded", reason="finished", ended=at(150)))
+    assert (desk.run(its.id).state, desk.run(its.id).isolated) == ("succeeded", at(100))
 
 
 # Runs that only one node may start

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 import pytest
 
+from jobsched.model.claim import NO_SLOT
 from jobsched.model.errors import Conflict
 from jobsched.model.job import Job, Policy
 from jobsched.model.node import Node
@@ -56,6 +57,21 @@ def test_on_every_node_each_that_can_gets_a_run(desk: Desk) -> None:
     (started,) = desk.claim(8, **asks(A, B, IDLE)).started
     assert started.id == ran.run.id
     assert [each.place for each in desk.claim(8, **asks(B, A, IDLE)).started] == ["b"]
+
+
+def test_a_run_that_finds_no_free_slot_says_so(desk: Desk) -> None:
+    full_a, full_b = (attrs.evolve(each, slots=0) for each in (A, B))
+    one, every = a_job(desk), a_job(desk, placement="every")
+    assert (
+        run_now(desk, one, 7, full_a, full_b, IDLE).run.reason == NO_SLOT
+    )  # whoever lacks the task has slots for others
+    assert run_now(desk, one, 8, full_a, B).run.reason != NO_SLOT
+    run_now(desk, every, 9, full_a, B)
+    found = {each.place: each.reason for each in desk.runs() if each.job_id == every.id}
+    assert found["a"] == NO_SLOT != found["b"]
+    assert all(each.waited_for for each in desk.claim(10, **asks(A, B)).started)
+    waited = {each.place: each.waited_for for each in desk.runs() if each.job_id == every.id}
+    assert waited["a"] == NO_SLOT
 
 
 def test_on_any_node_there_is_one_run_wherever_it_was_asked_for(desk: Desk) -> None:

@@ -7,11 +7,13 @@ from typing import Any
 import attrs
 import pytest
 
+from jobsched.model.cron import Cron
 from jobsched.model.errors import Invalid
 from jobsched.model.job import Job, JobFilter, JobView
 from jobsched.model.job_list import IDLE, LOOKED_AT, RECENT, SORTS, JobOrder, Sort, words
 from jobsched.model.labels import About
 from jobsched.model.run import State
+from jobsched.model.trigger import At, Schedule
 from tests.store.samples import Desk, at, job, run
 
 LATE = at(1e6)
@@ -49,9 +51,9 @@ def fleet(desk: Desk) -> dict[str, Job]:
         one("missed"),
         one("overdue", overdue=at(300)),
         one("overdue since long", overdue=at(200)),
-        one("new", next_due=at(7000)),
-        one("paused", paused=True, next_due=at(50)),
-        one("over", next_due=None),
+        one("new", next_due=at(7000), every=30, task="other"),
+        one("paused", paused=True, next_due=at(50), schedule=Schedule(trigger=Cron.parse("30 2 * * *"))),
+        one("over", next_due=None, schedule=Schedule(trigger=At(instant=at(90)))),
         one("recovered", next_due=at(200)),
         one("failed later"),
     ]
@@ -59,7 +61,9 @@ def fleet(desk: Desk) -> dict[str, Job]:
     fleet = {each.name: each for each in jobs}
     desk.insert(
         ended(fleet["failed"], 10, "failed"),
-        ended(fleet["good"], 20),
+        run(15, job_id=fleet["failed"].id, state="skipped", ended=at(15)),  # it was under way then, say
+        run(16, job_id=fleet["failed"].id, state="cancelled", ended=at(16)),
+        ended(fleet["good"], 20, ended=at(25)),
         ended(fleet["Lost"], 30, "lost"),
         ended(fleet["missed"], 40, "missed", started=None),
         ended(fleet["recovered"], 50, "failed"),
@@ -67,6 +71,7 @@ def fleet(desk: Desk) -> dict[str, Job]:
         ended(fleet["failed later"], 70, "timed_out"),
         run(80, job_id=fleet["failed later"].id),  # it runs again
         ended(fleet["over"], 90),
+        run(95, job_id=fleet["over"].id, state="skipped", ended=at(95)),  # it did not start
     )
     return fleet
 
@@ -79,6 +84,17 @@ def fleet(desk: Desk) -> dict[str, Job]:
         ("name", ["Lost", "failed", "failed later", "good", "missed", "new", "over", "overdue", "overdue since long"]),
         ("next_due", ["paused", "good", "recovered", "Lost"]),
         ("state", ["good", "recovered", "Lost"]),
+        ("task", ["new", "Lost", "failed", "failed later", "good"]),
+        (
+            "when",
+            ["new", "failed", "good", "Lost", "missed", "overdue", "overdue since long", "recovered", "failed later",
+             "paused", "over"],
+        ),
+        (
+            "took",
+            ["missed", "overdue", "overdue since long", "new", "paused", "failed", "Lost", "over", "recovered",
+             "failed later", "good"],
+        ),
         ("last_ended", ["overdue", "overdue since long", "new", "paused", "failed", "good", "Lost", "missed"]),
         (
             "attention",
@@ -141,6 +157,7 @@ def test_a_place_that_is_none_is_refused(desk: Desk, place: str) -> None:
         ("_", ["described"]),
         ("", ["db backup", "other", "labelled", "described"]),
         ("Ärger", ["described"]),
+        ("äRGER", ["described"]),
         ("nothing", []),
     ],
 )

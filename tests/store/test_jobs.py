@@ -55,7 +55,9 @@ def page(desk: Desk, limit: int, after: str = "", **only: Any) -> list[Job]:
         asked(
             every=timedelta(hours=1),
             policy=Policy(
-                placement="every", require={"ä/\U0001f600 'x'": "y" * 200} | {f"{n:064}": "1" for n in range(31)}
+                placement="every",
+                on_isolation="keep",
+                require={"ä/\U0001f600 'x'": "y" * 200} | {f"{n:064}": "1" for n in range(31)},
             ),
         ),
     ],

@@ -137,6 +137,19 @@ def test_a_heartbeat_renews_and_tells_how_the_node_is(register: Register) -> Non
     assert register.get("a") == renewed
 
 
+def test_a_problem_is_known_until_it_is_over(register: Register) -> None:
+    register.join(node("a"))
+    for problem in (None, "no tasks", None, "no sweep"):
+        register.desk.ask(register.desk.store.nodes.beat(heartbeat("a", problem=problem), T0))
+        found = register.get("a")
+        assert found is not None
+        assert (found.problem, found.problems(doubled=False)) == (problem, [problem] if problem else [])
+    register.leave("a")
+    left = register.get("a")
+    assert left is not None
+    assert left.problem is None
+
+
 @pytest.mark.parametrize("how", ["left", "declared dead", "never there"])
 def test_one_that_is_no_node_does_not_become_one_by_a_heartbeat(register: Register, how: str) -> None:
     register.join(node("b"))

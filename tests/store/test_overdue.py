@@ -14,7 +14,7 @@ from jobsched.model.job import Job, JobFilter, Notify, Policy, Watch
 from jobsched.model.order import ChangeJob, PauseJob, ResumeJob
 from jobsched.model.overdue import OverdueChange
 from jobsched.model.run import Run, State
-from tests.store.samples import T0, Desk, at, job, run
+from tests.store.samples import T0, Desk, at, job, node, run
 
 pytestmark = pytest.mark.usefixtures("told_time")
 MINUTE = 60.0
@@ -326,3 +326,35 @@ def test_of_two_nodes_that_see_the_same_one_stores_and_tells_it(desk: Desk, open
     seen = there.ask(there.store.overdue.watched(9, at(3702)))
     assert [len(each.ask(each.store.overdue.settle(seen, at(3702)))) for each in (there, desk)] == [1, 0]
     assert [event for event, *_ in told(desk)] == ["overdue", "recovered"]
+
+
+@pytest.mark.parametrize("heard_at", [90, 150])
+@pytest.mark.parametrize("by_itself", [True, False])
+def test_one_that_was_taken_for_lost_and_has_succeeded_recovers(desk: Desk, heard_at: float, by_itself: bool) -> None:
+    """It may have ended before others took it for lost, and its node may say itself since when it was cut off."""
+    one = job(3600, watch=Watch(notify=NOTIFY), policy=Policy(on_isolation="keep"))
+    desk.add(one)
+    desk.know(node("node", id="here", state="dead"), node("node", id="fresh", seen=at(1000)))
+    desk.insert(began := ran(one, 60, node_id="here", on_isolation="keep"))
+    desk.declare_dead(seconds=100)
+    assert [event for event, *_ in told(desk)] == ["lost"]
+    assert look(desk, 120) == []
+    if by_itself:
+        ended = attrs.evolve(began, isolated=at(70))
+    else:
+        (ended,) = desk.ask(desk.store.runs.adopt([began.id], "fresh", ["here"]))
+    desk.record(ended.become("succeeded", reason="finished", ended=at(heard_at)))
+    assert [(change.event, change.run and change.run.id) for change in look(desk, 200)] == [("recovered", began.id)]
+    assert look(desk, 201) == []
+    assert [event for event, *_ in told(desk)] == ["lost", "recovered"]
+
+
+def test_a_later_failure_is_not_taken_back(desk: Desk) -> None:
+    one = job(3600, watch=Watch(notify=NOTIFY), policy=Policy(on_isolation="keep"))
+    desk.add(one)
+    desk.know(node("node", id="here", state="dead"))
+    desk.insert(began := ran(one, 60, node_id="here", on_isolation="keep"), other := ran(one, 110))
+    desk.declare_dead(seconds=100)
+    desk.ended(other, state="failed", seconds=120)
+    desk.record(began.become("succeeded", reason="finished", ended=at(150)))
+    assert look(desk, 200) == []

@@ -169,7 +169,7 @@ def test_the_exit_status_tells_clean_from_violated(record: Record, capsys: pytes
     assert verify.main(["--store", record.url, "--whole"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith(f"job {record.jobs[0].id}: due ")
-    assert lines[1].startswith("4 jobs, 42 runs: 1 violations")
+    assert lines[1].startswith("4 jobs, 42 runs: 1 violation")
 
 
 def test_it_runs_as_a_command(record: Record) -> None:

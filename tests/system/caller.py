@@ -6,7 +6,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,16 @@ class Caller:
 def instant(text: str) -> datetime:
     """What an answer says of time."""
     return datetime.fromisoformat(text)
+
+
+def dues(runs: list[Any], every: timedelta) -> list[datetime]:
+    """Every due that the records tell of, a stretch spread out: what was late or skipped may be one with others."""
+    found = []
+    for run in runs:
+        due = instant(run["due"])
+        assert run["until"] is None or instant(run["until"]) == due + (run["count"] - 1) * every
+        found += [due + n * every for n in range(run["count"])]
+    return found
 
 
 def still(condition: Callable[[], bool], seconds: float) -> None:

@@ -24,6 +24,8 @@ LOOK = 0.02
 
 T = TypeVar("T")
 
+EXECUTOR = "jobsched.executor"
+STARTERS = (EXECUTOR, "jobsched.runner.fork_server")
 TWISTD = ("twistd", "-n", "--pidfile=", "jobsched")
 
 
@@ -54,6 +56,18 @@ def is_gone(process: psutil.Process) -> bool:
         return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def is_executor(process: psutil.Process) -> bool:
+    """Whether a process is one that executes runs for a daemon."""
+    return is_one_of(process, EXECUTOR)
+
+
+def is_one_of(process: psutil.Process, *modules: str) -> bool:
+    """Whether a process is a Python that was started with one of these modules."""
+    with contextlib.suppress(psutil.Error):  # it has just gone
+        return not set(modules).isdisjoint(process.cmdline())
+    return False
 
 
 class Daemon:
@@ -92,7 +106,8 @@ class Daemon:
 
     def launch(self, *arguments: str, command: tuple[str, ...] = TWISTD) -> None:
         """Start the process; it may still be on its way when this returns."""
-        program = Path(sys.executable).with_name(command[0])
+        ours = Path(sys.executable).with_name(command[0])
+        program = ours if ours.exists() else command[0]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [program, *command[1:], *arguments],
@@ -143,14 +158,36 @@ class Daemon:
         return self.wait()
 
     def kill(self) -> None:
-        """As a power cut would: no time to say anything."""
+        """The daemon alone, with no time to say anything: its executors and their scripts go on."""
         self.signal(signal.SIGKILL)
         self.wait()
+
+    def kill_all(self) -> None:
+        """The same for its executors too, so that nothing is left which knows the scripts that live."""
+        self.kill()
+        for executor in self.executors:
+            executor.kill()
+        until(lambda: not self.executors)
+
+    @property
+    def executors(self) -> list[psutil.Process]:
+        """Those that live."""
+        return [each for each in self.alive() if is_executor(each)]
+
+    @property
+    def work(self) -> list[psutil.Process]:
+        """What lives of runs: neither the daemon nor what starts runs for it."""
+        pid = None if self.process is None else self.process.pid
+        return [each for each in self.alive() if each.pid != pid and not is_one_of(each, *STARTERS)]
 
     @property
     def log(self) -> str:
         """All it has logged, over all its starts."""
         return self._log.read_text("utf-8", "replace") if self._log.exists() else ""
+
+    def says(self, words: str, since: int = 0) -> None:
+        """Its log has these words, behind its first `since` characters, or will soon: a thread writes it."""
+        until(lambda: words in self.log[since:])
 
     def alive(self) -> list[psutil.Process]:
         """Every process that lives by our doing: daemons and what they started work in our folder."""
@@ -205,7 +242,7 @@ class Daemon:
 
     async def runs(self, job: str, *states: str) -> list[Any]:
         """A job's runs in these states, oldest first."""
-        found = (await self.get(f"{job}/runs"))["values"]
+        found = (await self.get(f"{job}/runs?limit=1000"))["values"]
         return [run for run in reversed(found) if not states or run["state"] in states]
 
     async def run_in(self, job: str, *states: str) -> Any:

@@ -61,11 +61,16 @@ class Pair:
         """The path of a run that goes on, and how to let it take a step."""
         parameters, step = self.gate()
         run = self.ask.run(self.job("steps", parameters=parameters))
-        until(lambda: self.ask.get(run)["state"] == "running" and self.file(run))
+        until(lambda: self.ask.get(run)["state"] == "running" and self.printed(run))
         return run, step
 
     def output(self, run: str, query: str = "", method: str = "GET", **headers: str) -> Answer:
         return self.ask.ask(method, f"{run}/output{query}", **headers)
+
+    def printed(self, run: str) -> bool:
+        """Whether it has printed anything."""
+        file = self.file(run)
+        return file is not None and file.stat().st_size > 0
 
     def file(self, run: str) -> Path | None:
         return next(self.worker.folder.glob(f"var/output/*/{run.rpartition('/')[2]}.log"), None)
@@ -80,15 +85,16 @@ class Pair:
 
 
 @contextlib.contextmanager
-def pair_in(folder: Path, server: Server, address: bool = True) -> Iterator[Pair]:
-    """Not started yet; without `address` the worker has no NODE_URL."""
+def pair_in(folder: Path, server: Server, address: bool = True, lease: int = 60) -> Iterator[Pair]:
+    """Not started yet; without `address` the worker has no NODE_URL. With the shortest `lease`, of 10 s, a node that
+    dies is soon taken for dead, and one that a busy machine keeps waiting ends its runs."""
     name = f"pair{next(_number)}"
     url = server.create_database(name)
     with daemon_in(folder / "front") as front, daemon_in(folder / "worker") as worker:
         for daemon, role in ((front, "front"), (worker, "worker")):
             here = f"http://127.0.0.1:{daemon.port}" if address or role == "front" else None
             daemon.options(f"NODE_NAME = {role!r}\nNODE_TAGS = {{'role': {role!r}}}\nNODE_URL = {here!r}")
-            daemon.options(f"SCHED_CONFIG = {{'store': {url!r}}}\nJOB_LIVETIME = 600\nLEASE = 10")
+            daemon.options(f"SCHED_CONFIG = {{'store': {url!r}}}\nJOB_LIVETIME = 600\nLEASE = {lease}")
             for task, text in {"lines": LINES, "few": FEW, "much": MUCH, "steps": STEPS}.items():
                 daemon.script(task, text)
             daemon.section("parameters = gate\n")  # of the last

@@ -1,8 +1,10 @@
-"""Stands before a PostgreSQL, and is gone the moment after a commit has been answered."""
+"""Stands before a PostgreSQL, and is gone when told so, or the moment after a commit has been answered; or before a
+MongoDB, and is gone with that answer."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import selectors
 import socket
 import threading
@@ -12,6 +14,7 @@ import attrs
 
 COMMITTED = b"C\x00\x00\x00\x0bCOMMIT\x00"
 PIECE = 65536
+SESSION = re.compile(rb"\x05id\0\x10\0\0\0\x04(.{16})", re.DOTALL)  # as MongoDB's driver names one, in BSON
 
 
 @attrs.define(eq=False)
@@ -30,6 +33,8 @@ class _Wire:
 
 class Proxy:
     """Passes on what is said, in a thread. `strike` says when to go, `back` to come again."""
+
+    _loses = False  # the answer after which it goes
 
     def __init__(self, server: int) -> None:
         self.port = 0
@@ -50,6 +55,11 @@ class Proxy:
             for wire in self._wires.values():
                 wire.named = False
             self._statement = statement.encode()
+
+    def go(self) -> None:
+        """Cut everybody off now, and let nobody in."""
+        with self._lock:
+            self._refusing = True
 
     def back(self) -> None:
         """Let everybody in."""
@@ -76,6 +86,8 @@ class Proxy:
                 for key, _ in selector.select(0.05):
                     with self._lock:
                         self._serve(selector, key.fileobj)
+                if self._refusing:
+                    self._cut(selector)
             self._cut(selector)
             self._door.close()
 
@@ -86,7 +98,11 @@ class Proxy:
             if self._refusing:
                 client.close()
                 return
-            wire = _Wire(client, socket.create_connection(("127.0.0.1", self._server)))
+            try:
+                wire = _Wire(client, socket.create_connection(("127.0.0.1", self._server)))
+            except OSError:  # the server is away
+                client.close()
+                return
             for end in (wire.client, wire.server):
                 self._wires[end] = wire
                 selector.register(end, selectors.EVENT_READ)
@@ -100,7 +116,8 @@ class Proxy:
             if ready is wire.server and self._is_the_end(wire, data):
                 self._refusing = True
                 self.struck.set()
-            other.sendall(data)
+            if not (self._refusing and self._loses):
+                other.sendall(data)
         except OSError:
             data = b""
         if not data:
@@ -108,10 +125,13 @@ class Proxy:
         elif self._refusing:
             self._cut(selector)  # before anything more is passed on
         elif ready is wire.client:
-            wire.named = wire.named or bool(self._statement and self._statement in data)
+            self._see(wire, data)
 
-    @staticmethod
-    def _is_the_end(wire: _Wire, data: bytes) -> bool:
+    def _see(self, wire: _Wire, data: bytes) -> None:
+        """What was passed on to the server."""
+        wire.named = wire.named or bool(self._statement and self._statement in data)
+
+    def _is_the_end(self, wire: _Wire, data: bytes) -> bool:
         said, wire.tail = wire.tail + data, data[-len(COMMITTED) :]
         return wire.named and COMMITTED in said
 
@@ -126,10 +146,30 @@ class Proxy:
         wire.close()
 
 
+class LosingProxy(Proxy):
+    """Stands before a MongoDB: the commit is made, and its answer is lost. A transaction may take several connections.
+    The client must ask for a direct connection, or it goes to where the server says that it is."""
+
+    _loses = True
+
+    def __init__(self, server: int) -> None:
+        super().__init__(server)
+        self._session: bytes | None = None
+
+    def _see(self, wire: _Wire, data: bytes) -> None:
+        session = SESSION.search(data)
+        if session is not None and self._statement and self._statement in data:
+            self._session = session[1]
+        wire.named = session is not None and session[1] == self._session and b"commitTransaction" in data
+
+    def _is_the_end(self, wire: _Wire, data: bytes) -> bool:
+        return wire.named and bool(data)
+
+
 @contextlib.contextmanager
-def proxy_to(server: int) -> Iterator[Proxy]:
+def proxy_to(server: int, kind: type[Proxy] = Proxy) -> Iterator[Proxy]:
     """One before that port of this machine; gone afterwards."""
-    proxy = Proxy(server)
+    proxy = kind(server)
     proxy.start()
     try:
         yield proxy

@@ -13,7 +13,7 @@ from tests.system.caller import Caller, instant
 from tests.system.daemon import GENEROUS
 
 PREVIEW = {"cron": "0 0 0 29 2 *", "timezone": "Africa/Casablanca", "jitter": 3155760000, "count": 1000}
-PROMPT = 5.0  # seconds, generous: tests share the machine; bench/previews.py measures
+PROMPT = 10.0  # seconds, generous: tests share the machine; bench/previews.py measures
 MANY = 100
 
 

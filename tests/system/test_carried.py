@@ -147,13 +147,14 @@ def test_a_task_gone_for_a_while_keeps_what_was_given_for_it(ask):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can start processes of another user")
 def test_a_retry_after_a_reload_is_confined_as_is_said_by_then(ask):
-    job = ask.make("secretive", name="confined", retries=1, retry_delay=1)
-    opened(ask, "confined")
+    job = ask.make("secretive", name="confined", retries=1, retry_delay=0)
     first = ask.run(job)
-    ask.ended(first)
+    until(lambda: ask.text(f"{first}/output"))  # it has begun, as was said before
     section = "script = secretive.sh\n\nparameters = token, text\n"
     moved = "script = who.sh\nparameters = token, text\nuser = nobody\n"
     with catalog(ask, section, moved):
+        opened(ask, "confined")
+        assert ask.ended(first)["state"] == "failed"
         retry = ask.run_in(job, "succeeded", "failed", at_least=2)
         assert (retry["cause"], retry["state"]) == ("retry", "succeeded")
         assert ask.text(f"/runs/{retry['id']}/output") == "nobody\n"

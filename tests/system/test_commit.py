@@ -69,4 +69,4 @@ def test_a_new_run_that_cannot_be_followed_has_its_address(world, job):
     run = answer.headers["location"]
     until(lambda: world.ask.ask("GET", run).status == 200)
     assert world.ask.ended(run)["cause"] == "manual"
-    assert f"run {run.rpartition('/')[2]} was made, but its output cannot be followed" in world.daemon.log
+    world.daemon.says(f"run {run.rpartition('/')[2]} was made, but its output cannot be followed")

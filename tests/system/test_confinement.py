@@ -11,7 +11,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.servers import started
 from tests.system.caller import Caller
 from tests.system.daemon import daemon_in, until
 
@@ -20,6 +19,10 @@ ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start pr
 FDS = "#!/bin/sh\nexec ls -l /proc/self/fd\n"
 ENV = "#!/bin/sh\nexec env\n"
 WHO = '#!/bin/sh\nid -un\numask\nnice\nulimit -n\necho "$HOME" "$USER"\n'
+BOUNDED = (
+    "#!/bin/sh\ncd /sys/fs/cgroup$(sed -n s/^0:://p /proc/self/cgroup)\ncat memory.max pids.max cpu.weight\nexit 0\n"
+)
+NONE = dict.fromkeys(("nice", "memory", "cpu", "files", "memory_total", "pids", "cpu_share"))
 FOREVER = "#!/bin/sh\nsleep 600 &\necho begun\nwait\n"
 
 # A service that systemd starts has these, and descriptors that it did not open itself.
@@ -77,28 +80,35 @@ class Apart:
     return [name, *(f"{name}-{kind}" for kind in kinds)]
 
 
-def test_a_script_inherits_no_descriptor_of_a_full_daemon(ask):
-    with contextlib.closing(started("postgresql")) as server:
-        daemon = ask.daemon
-        daemon.options(f"SCHED_CONFIG['store'] = {server.create_database('jobs')!r}")
-        tasks = tasks_of_every_kind(daemon, "fds", FDS)
-        socket = daemon.folder / "socket"
-        listen = ["--listen", f"tcp:{daemon.port}:interface=127.0.0.1", "--listen", f"unix:{socket}"]
-        daemon.start(*listen, command=("python", "-c", AS_SYSTEMD))
-        outputs = {task: printed(ask, task) for task in tasks * 2}
+def descriptors(pid):
+    """What a process has open; some may be closed meanwhile."""
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            yield os.readlink(f"/proc/{pid}/fd/{number}")
 
-        process = psutil.Process(daemon.process.pid)
-        numbers = [os.readlink(f"/proc/{process.pid}/fd/{number}") for number in os.listdir(f"/proc/{process.pid}/fd")]
-        assert f"{daemon.folder}/var/jobsched.lock" in numbers
-        connections = process.net_connections("all")
-        assert str(socket) in {each.laddr for each in connections}
-        assert sum(each.status == "LISTEN" for each in connections) == 3  # ours, and two of our parent's
-        assert sum(bool(each.raddr) and each.raddr[1:] == (server.port,) for each in connections) >= 2
-        for task, said in outputs.items():
-            fds = dict(line.split(" -> ") for line in said.splitlines() if " -> " in line)
-            assert [line.rsplit(maxsplit=1)[-1] for line in fds] == ["0", "1", "2", "3"], (task, said)
-            assert [each.partition(":")[0] for each in fds.values()][:3] == ["/dev/null", "pipe", "pipe"]
-            assert list(fds.values())[3].startswith("/proc/")  # of `ls` itself
+
+def test_a_script_inherits_no_descriptor_of_a_full_daemon(ask, running):
+    server, daemon = running("postgresql"), ask.daemon
+    daemon.options(f"SCHED_CONFIG['store'] = {server.create_database('descriptors')!r}")
+    tasks = tasks_of_every_kind(daemon, "fds", FDS)
+    socket = daemon.folder / "socket"
+    listen = ["--listen", f"tcp:{daemon.port}:interface=127.0.0.1", "--listen", f"unix:{socket}"]
+    daemon.start(*listen, command=("python", "-c", AS_SYSTEMD))
+    outputs = {task: printed(ask, task) for task in tasks * 2}
+
+    process = psutil.Process(daemon.process.pid)
+    assert f"{daemon.folder}/var/jobsched.lock" in set(descriptors(process.pid))
+    connections = process.net_connections("all")
+    assert str(socket) in {each.laddr for each in connections}
+    assert sum(each.status == "LISTEN" for each in connections) == 3  # ours, and two of our parent's
+    assert sum(bool(each.raddr) and each.raddr[1:] == (server.port,) for each in connections) >= 2
+    for task, said in outputs.items():
+        fds = dict(line.split(" -> ") for line in said.splitlines() if " -> " in line)
+        assert [line.rsplit(maxsplit=1)[-1] for line in fds] == ["0", "1", "2", "3"], (task, said)
+        assert [each.partition(":")[0] for each in fds.values()][:3] == ["/dev/null", "pipe", "pipe"]
+        assert list(fds.values())[3].startswith("/proc/")  # of `ls` itself
+    daemon.clear()
+    server.drop_database("descriptors")
 
 
 def test_a_script_is_not_told_what_is_the_daemons_own(ask):
@@ -116,7 +126,7 @@ def test_a_script_is_not_told_what_is_the_daemons_own(ask):
         assert told["INHERITED"] == "yes"
         assert not told.keys() & GIVEN_BY_SYSTEMD
         assert {name for name in told if name.startswith("JOBSCHED_")} == {
-            f"JOBSCHED_{name}" for name in ("JOB_ID", "RUN_ID", "JOB_NAME", "DUE", "ATTEMPT", "TIMEOUT")
+            f"JOBSCHED_{name}" for name in ("JOB_ID", "RUN_ID", "JOB_NAME", "DUE", "ATTEMPT", "TIMEOUT", "STATE_DIR")
         }
         assert "hunter22" not in said
         assert told["JOBSCHED_RUN_ID"] != "outer"
@@ -144,11 +154,10 @@ def test_the_catalog_says_as_whom_a_task_runs_and_its_limits(ask):
     daemon.section("user = root\nlimits = nice=2, memory=1G, cpu=60, files=99\n")
     daemon.start()
 
-    none = dict.fromkeys(("nice", "memory", "cpu", "files"))
     shown = ("user", "limits", "new_privileges")
-    assert [ask.get("/catalog/plain")[name] for name in shown] == ["nobody", none, False]
-    assert [ask.get("/catalog/example")[name] for name in shown] == [None, none, True]
-    limits = {"nice": 2, "memory": 2**30, "cpu": 60, "files": 99}
+    assert [ask.get("/catalog/plain")[name] for name in shown] == ["nobody", NONE, False]
+    assert [ask.get("/catalog/example")[name] for name in shown] == [None, NONE, True]
+    limits = NONE | {"nice": 2, "memory": 2**30, "cpu": 60, "files": 99}
     assert [ask.get("/catalog/root")[name] for name in shown] == ["root", limits, False]
 
     home = {name: pwd.getpwnam(name).pw_dir for name in ("nobody", "root")}
@@ -158,6 +167,26 @@ def test_the_catalog_says_as_whom_a_task_runs_and_its_limits(ask):
     assert ask.get("/catalog/plain")["user"] == "nobody"
     gentle = psutil.Process(daemon.process.pid).nice()
     assert printed(ask, "root").splitlines() == ["root", "0022", str(gentle + 2), "99", f"{home['root']} root"]
+
+
+@pytest.mark.parametrize("limit", ["memory_total=1073741824", "pids=50", "cpu_share=20"])
+@pytest.mark.parametrize("option", ["", "EXECUTORS = 0"])
+def test_a_limit_that_cannot_be_set_here_starts_nothing(ask, option, limit):
+    """Where it can be, the run has it; nowhere does it run without."""
+    daemon, (name, value) = ask.daemon, limit.split("=")
+    daemon.options(option)
+    daemon.script("bounded", BOUNDED)
+    daemon.section(f"limits = {limit}\n")
+    daemon.start()
+
+    assert ask.get("/catalog/bounded")["limits"] == NONE | {name: int(value)}
+    run = ask.run(ask.make("bounded"))
+    ended = ask.ended(run)
+    if ended["state"] == "succeeded" and not option:
+        assert value in ask.text(f"{run}/output").split()
+    else:
+        assert ended["state"] == "failed"
+        assert ended["reason"].startswith(f"could not start: limit {limit}: "), ended
 
 
 def are_gone(processes):
@@ -172,13 +201,13 @@ def test_a_run_of_another_user_is_ended_with_all_it_started(ask):
     for how in ("cancel", "kill -9"):
         run = ask.run(ask.make("forever"))
         until(partial(ask.text, f"{run}/output"))
-        ours = [process for process in ask.daemon.alive() if process.pid != ask.daemon.process.pid]
+        ours = ask.daemon.work
         assert [process.username() for process in ours] == ["nobody"] * 2
         if how == "cancel":
             assert ask.ask("POST", f"{run}/cancel").status == 202
             assert ask.ended(run)["state"] == "cancelled"
         else:
-            ask.daemon.kill()
+            ask.daemon.kill_all()
             ask.daemon.start()
             assert ask.ended(run)["state"] == "lost"
         until(partial(are_gone, ours))
@@ -206,7 +235,11 @@ def test_what_the_user_may_not_start_fails_in_words(ask):
     [
         ("", "user = nobody-of-that-name", "[odd] user: there is no user 'nobody-of-that-name' on this machine"),
         ("", "limits = files=3", "[odd] limits: no program can be started so: "),
-        ("", "limits = ram=3", "[odd] limits: must be nice, memory, cpu, files, each as NAME=NUMBER"),
+        (
+            "",
+            "limits = ram=3",
+            "[odd] limits: must be nice, memory, cpu, files, memory_total, pids, cpu_share, each as NAME=NUMBER",
+        ),
         ("RUN_AS = 'nobody-of-that-name'", "", "RUN_AS: must be the name of a user of this machine, where root"),
     ],
 )

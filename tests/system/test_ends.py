@@ -5,8 +5,10 @@ import time
 from datetime import datetime, timedelta
 
 import psutil
+import pytest
 import pytest_twisted
 
+from tests.system.caller import dues
 from tests.system.daemon import eventually, until
 
 FOREVER = "#!/bin/sh\ntrap 'echo asked to end; exit 3' TERM\nsleep 600 &\necho begun\nwait\n"
@@ -14,18 +16,17 @@ NOTES = '#!/bin/sh\necho "$JOBSCHED_JOB_NAME $JOBSCHED_DUE" >>notes\n'
 DEFINITION = ("id", "name", "task", "interval", "timeout", "parameters", "created", "misfire_grace", "overlap")
 
 
-def dues(runs, every):
-    """Every due that the records tell of, a stretch spread out."""
-    found = []
-    for run in runs:
-        due = datetime.fromisoformat(run["due"])
-        assert run["until"] is None or datetime.fromisoformat(run["until"]) == due + (run["count"] - 1) * every
-        found += [due + n * every for n in range(run["count"])]
-    return found
-
-
 def notes(daemon):
     return (daemon.folder / "notes").read_text().splitlines()
+
+
+async def has_begun(daemon, run):
+    """Its script has printed something."""
+
+    async def printed():
+        return (await daemon.ask("GET", f"/runs/{run['id']}/output")).length
+
+    await eventually(printed)
 
 
 @pytest_twisted.ensureDeferred
@@ -54,8 +55,10 @@ async def test_everything_survives_a_restart(daemon):
     assert len(set(notes(daemon))) == len(notes(daemon))
 
 
+@pytest.mark.parametrize("executors", ["EXECUTORS = 0", "EXECUTORS = None"])
 @pytest_twisted.ensureDeferred
-async def test_after_a_kill_dues_have_one_outcome_the_dead_are_lost(daemon):
+async def test_after_a_kill_dues_have_one_outcome_the_dead_are_lost(daemon, executors):
+    daemon.options(executors)
     daemon.script("forever", FOREVER)
     daemon.script("notes", NOTES)
     daemon.start()
@@ -63,8 +66,10 @@ async def test_after_a_kill_dues_have_one_outcome_the_dead_are_lost(daemon):
     beat = await daemon.schedule("notes", 0.2, name="beat", misfire_grace=0.5)
     others = [await daemon.schedule("forever", 0.1, timeout=300) for _ in range(2)]
     broken = [await daemon.run_in(job, "running") for job in others]
+    for run in broken:
+        await has_begun(daemon, run)
     await daemon.run_in(beat, "succeeded")
-    daemon.kill()
+    daemon.kill_all()
     orphans = daemon.alive()
     assert len(orphans) >= 2 * len(broken)  # of each a shell and its sleep
     time.sleep(3)  # it is down for much longer than an interval and its grace
@@ -96,15 +101,12 @@ async def test_after_a_kill_dues_have_one_outcome_the_dead_are_lost(daemon):
 async def test_a_stop_ends_active_runs_and_records_them_as_cancelled(daemon):
     daemon.script("forever", FOREVER)
     daemon.script("deaf", "#!/bin/sh\ntrap '' TERM\necho begun\nwhile :; do sleep 1; done\n")
+    daemon.options("KILL_GRACE = 3")
     daemon.start()
     jobs = [await daemon.schedule(task, 0.1) for task in ("forever", "deaf", "timeout")]
     runs = [await daemon.run_in(job, "running", "stopping") for job in jobs[:2]]
     for run in runs:
-
-        async def begun(run=run):
-            return (await daemon.ask("GET", f"/runs/{run['id']}/output")).length
-
-        await eventually(begun)
+        await has_begun(daemon, run)
     assert daemon.stop() == 0
     assert daemon.alive() == []
 

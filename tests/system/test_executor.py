@@ -114,7 +114,7 @@ def begin(state):
     started = []
 
     def start(*more, **how):
-        words = [sys.executable, "-m", "jobsched.executor", str(state), "it", "1000000", *more]
+        words = [sys.executable, "-m", "jobsched.executor", str(state), "it", "1000000", "22", *more]
         started.append(subprocess.Popen(words, **how))
         return started[-1]
 
@@ -161,9 +161,11 @@ def script(state, words, **more):
 
 def test_a_run_is_executed_and_its_end_is_told(state, daemon):
     before = time.time()
-    start = script(state, "echo one; echo two >&2; exit 3")
+    start = script(state, f"echo one; echo two >&2; until [ -e {state}/go ]; do sleep 0.01; done; exit 3")
     daemon.tell(start)
-    started, ended = daemon.wait(Started, start.run_id), daemon.wait(Ended, start.run_id)
+    started = daemon.wait(Started, start.run_id)
+    (state / "go").touch()
+    ended = daemon.wait(Ended, start.run_id)
     assert (ended.exit_code, ended.output_total, ended.output_kept, ended.last_line) == (3, 8, 8, "two")
     assert before <= started.at.wall <= ended.at.wall <= time.time()
     assert started.at.elapsed <= ended.at.elapsed
@@ -412,7 +414,7 @@ runpy.run_module("jobsched.executor", run_name="__main__", alter_sys=True)
 
 def test_everything_is_imported_at_the_start(state, tmp_path):
     """An upgrade replaces files under an executor that runs."""
-    imported, words = tmp_path / "imported", [str(state), "it", "1000000"]
+    imported, words = tmp_path / "imported", [str(state), "it", "1000000", "22"]
     process = subprocess.Popen([sys.executable, "-c", WATCHED, str(imported), *words])
     daemon = Daemon(state / "executors")
     daemon.greet()
@@ -446,6 +448,7 @@ def test_it_is_small(state, begin):
     daemon.greet()
     found = psutil.Process(process.pid)
     assert found.memory_info().rss < 50 * MIB
+    assert found.num_threads() == 1  # see `ControlGroup.inside`
     assert [each.path for each in found.memory_maps() if "cryptography" in each.path] == []
     daemon.go()
 

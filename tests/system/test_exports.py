@@ -17,7 +17,8 @@ EVERY_FIELD = {
     "task": "showid", "name": "with: \U0001f600 all", "cron": "30 2 * * *", "start": "2020-01-01T00:00:00Z",
     "end": "2999-01-01T00:00:00.25Z", "max_runs": 7, "jitter": 1.5, "overlap": "queue", "misfire_grace": None,
     "catch_up": "all", "retries": 2, "retry_delay": 5, "timeout": 90, "parameters": {"token": "S3CRET", "a": True},
-    "require": {"disk": "no"}, "placement": "every", "max_late": 60, "must_succeed_every": 86400,
+    "require": {"disk": "no"}, "placement": "every", "on_isolation": "keep", "max_late": 60,
+    "must_succeed_every": 86400,
     "notify": {"on": ["failed"]}, "labels": {"team/x": "1.0"}, "description": "a\n\n\tb: c # d", "owner": "null",
 }  # fmt: skip
 TYPES = {"toml": "application/toml", "yaml": "application/yaml", "crontab": "text/crontab; charset=utf-8"}

@@ -1,7 +1,6 @@
 """Files that somebody else put in the place of the daemon's own: never followed, never waited for, and said."""
 
 import os
-import time
 
 import pytest
 
@@ -47,11 +46,9 @@ def test_what_lies_in_the_place_of_an_output_is_not_read(ask):
         path.rmdir() if path.is_dir() else path.unlink()
         {"fifo": lambda: os.mkfifo(path), "link": lambda: path.symlink_to(secret), "folder": path.mkdir}[kind]()
         for more in ("", "?tail=1", "?follow=1"):
-            begun = time.monotonic()
-            refused = ask.ask("GET", f"{run}/output{more}")
+            refused = ask.ask("GET", f"{run}/output{more}")  # a FIFO that is opened would take for ever
             assert refused.fault == (503, ""), (kind, more)
             assert "hunter22" not in refused.text + str(refused.headers)
-            assert time.monotonic() - begun < 10  # it is at once; a FIFO would take for ever
         until(lambda: f"the output {path} cannot be read: is not a plain file" in daemon.log)
 
     folder = path.parent
@@ -90,7 +87,7 @@ def test_a_state_folder_that_others_may_write_is_said(ask):
     state.mkdir()
     state.chmod(0o777)
     ask.daemon.start()
-    assert f"others may write {state}, and replace the store and what runs printed: chmod it to 0700" in ask.daemon.log
+    ask.daemon.says(f"others may write {state}, and replace the store and what runs printed: chmod it to 0700")
     assert ask.daemon.stop() == 0
     state.chmod(0o700)
     before = len(ask.daemon.log)

@@ -16,7 +16,8 @@ EVERY_FIELD = {
     "task": "showid", "name": "with all", "cron": "30 2 * * *", "timezone": "Europe/Berlin",
     "start": "2020-01-01T00:00:00Z", "end": "2999-01-01T00:00:00Z", "max_runs": 7, "jitter": 1.5, "overlap": "queue",
     "misfire_grace": None, "catch_up": "all", "retries": 2, "retry_delay": 5, "timeout": 90,
-    "parameters": {"token": "S3CRET", "a": "b"}, "require": {"disk": "ssd"}, "placement": "every", "max_late": 60,
+    "parameters": {"token": "S3CRET", "a": "b"}, "require": {"disk": "ssd"}, "placement": "every",
+    "on_isolation": "keep", "max_late": 60,
     "must_succeed_every": 86400, "notify": {"on": ["failed"]},
 }  # fmt: skip
 

@@ -23,7 +23,7 @@ OLDER = (
 
 @pytest.fixture
 def pair(tmp_path: Path, running: Callable[[str], Server]) -> Iterator[Pair]:
-    with pair_in(tmp_path, running("postgresql")) as one:
+    with pair_in(tmp_path, running("postgresql"), lease=10) as one:
         one.start()
         yield one
 

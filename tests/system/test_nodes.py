@@ -6,10 +6,10 @@ from functools import partial
 import pytest
 
 import jobsched
-from jobsched.rest.nodes import TWIN
-from tests.servers import started
+from jobsched.model.node import TWIN
 from tests.system.caller import Caller, instant
 from tests.system.daemon import daemon_in, until
+from tests.system.screens import Browser
 
 OPTIONS = """
 NODE_NAME = "alpha"
@@ -73,9 +73,31 @@ def test_each_start_is_another_node(ask):
     assert after["problem"] is None
 
 
-def test_nodes_of_one_name_are_told_so_until_one_has_gone(tmp_path):
-    with contextlib.closing(started("postgresql")) as server, contextlib.ExitStack() as stack:
-        url = server.create_database("jobs")
+def test_every_node_tells_the_problem_of_another(pair):
+    catalog = pair.worker.folder / "conf" / "catalog.cfg"
+    whole = catalog.read_text()
+
+    def told():
+        shown = {row[1]: row[-1] for row in Browser(pair.front).open("/ui/nodes").rows()}
+        same = {node["name"]: node["problem"] or "-" for node in pair.ask.get("/nodes")["values"]}
+        return shown if shown == same else None
+
+    well = {"front": "-", "worker": "-"}
+    until(lambda: told() == well)
+    catalog.write_text("")
+    try:
+        assert Caller(pair.worker).ask("POST", "/catalog/reload").status == 200
+        until(lambda: told() == well | {"worker": "the catalog has no tasks"})
+    finally:
+        catalog.write_text(whole)
+        Caller(pair.worker).ask("POST", "/catalog/reload")
+    until(lambda: told() == well)
+
+
+def test_nodes_of_one_name_are_told_so_until_one_has_gone(tmp_path, running):
+    with contextlib.ExitStack() as stack:
+        url = running("postgresql").create_database("twins")
+        stack.callback(running("postgresql").drop_database, "twins")
         first, second, other = (stack.enter_context(daemon_in(tmp_path / name)) for name in ("one", "two", "three"))
         for daemon, name in ((first, "alpha"), (second, "alpha"), (other, "beta")):
             daemon.options(f"NODE_NAME = {name!r}\nSCHED_CONFIG['store'] = {url!r}")

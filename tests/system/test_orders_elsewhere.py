@@ -78,7 +78,7 @@ def test_a_node_come_back_runs_a_job_of_every_node_at_once(pair: Pair) -> None:
     until(lambda: any("worker was stopped" in run["reason"] for run in pair.ask.runs(job, "missed")))
     pair.worker.start()
     back = until(lambda: next((n for n in nodes(pair) if n["name"] == "worker" and n["state"] == "alive"), None))
-    since = instant(back["since"]) + timedelta(seconds=0.1)  # when it joined, and when that was committed
+    since = instant(back["since"]) + timedelta(seconds=1)  # when it joined, and when that was committed
     until(lambda: any(instant(run["due"]) > since + timedelta(seconds=3) for run in pair.ask.runs(job)))
     assert pair.ask.ask("DELETE", job).status == 200
     found = [run for run in pair.ask.runs(job) if since < instant(run["due"]) < since + timedelta(seconds=2.5)]
@@ -100,7 +100,7 @@ def test_the_first_reason_to_end_a_run_stays_in_the_trail_too(pair: Pair) -> Non
     first = pair.ask.run(job)
     until(lambda: pair.ask.get(first)["state"] == "running" and pair.file(first))
     second = pair.ask.run(job)
-    assert Caller(pair.worker).ask("POST", f"{first}/cancel").status == 202
+    assert Caller(pair.worker).ask("POST", f"{first}/cancel").status in (202, 409)  # it may be over by then
     ended = pair.ask.ended(first)
     assert (ended["state"], ended["reason"]) == ("cancelled", "replaced by a later due of its job")
     assert [entry["action"] for entry in pair.ask.get(f"/audit?target={ended['id']}")["values"]] == ["run.start"]

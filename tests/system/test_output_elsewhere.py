@@ -44,7 +44,7 @@ def lines(pair: Pair) -> str:
 @pytest.fixture
 def fragile(tmp_path: Path, server: Server) -> Iterator[Pair]:
     """Two of whom one may die."""
-    with pair_in(tmp_path, server) as one:
+    with pair_in(tmp_path, server, lease=10) as one:
         one.start()
         yield one
 
@@ -265,7 +265,7 @@ def test_a_node_without_an_address_cannot_be_asked(tmp_path, server):
         answer = pair.output(run)
         assert answer.fault == (503, "")
         assert answer.json["detail"].startswith("node worker, which has the whole, has no NODE_URL; ask that node")
-        assert Caller(pair.worker).text(f"{run}/output") == "begun\n"
+        until(lambda: Caller(pair.worker).text(f"{run}/output") == "begun\n")
         for number in (1, 2, 3):
             step(number)
         pair.ask.ended(run)

@@ -11,7 +11,8 @@ import psutil
 import pytest
 import pytest_twisted
 
-from tests.system.daemon import eventually, until
+from tests.system.caller import dues
+from tests.system.daemon import GENEROUS, eventually, until
 
 KINDS = """
 import threading
@@ -62,7 +63,7 @@ async def test_every_kind_of_task_runs_on_time_and_is_logged_and_kept(daemon):
         run = await daemon.run_in(jobs[task], "succeeded", "failed")
         assert (run["state"], run["task"], run["cause"], run["attempt"]) == (state, task, "schedule", 1)
         assert instant(run["due"]) == instant(job["created"]) + timedelta(seconds=0.5)
-        assert timedelta(0) <= instant(run["started"]) - instant(run["due"]) < timedelta(seconds=5)
+        assert timedelta(0) <= instant(run["started"]) - instant(run["due"]) < timedelta(seconds=GENEROUS)
         output = await daemon.text(f"/runs/{run['id']}/output")
         assert re.fullmatch(text, output)
         assert run["output"] == {"bytes": len(output), "kept": len(output), "truncated": False}
@@ -80,9 +81,10 @@ async def test_an_interval_keeps_to_its_grid(daemon):
         return found if len(found) >= 5 else None
 
     runs = await eventually(five)
-    created = instant((await daemon.get(job))["created"])
-    dues = [instant(run["due"]) for run in await daemon.runs(job)]
-    assert dues[: len(runs)] == [created + n * timedelta(seconds=0.3) for n in range(1, len(runs) + 1)]
+    created, every = instant((await daemon.get(job))["created"]), timedelta(seconds=0.3)
+    grid = dues(await daemon.runs(job), every)
+    assert len(grid) >= len(runs)
+    assert grid == [created + n * every for n in range(1, len(grid) + 1)]
 
 
 @pytest_twisted.ensureDeferred
@@ -93,13 +95,20 @@ async def test_what_runs_too_long_is_ended_with_everything_it_started(daemon):
     jobs.append(await daemon.schedule("forever", 0.1, timeout=0.7, overlap="skip"))
 
     for job, printed in ((jobs[1], "awwwww"), (jobs[2], "begun")):
-        run = await daemon.run_in(job, "timed_out")
-        assert 0.7 <= run["duration"] < 20
+
+        async def one_that_printed(job=job):
+            """Its time may be over before it had the processor."""
+            for run in await daemon.runs(job, "timed_out"):
+                if output := await daemon.text(f"/runs/{run['id']}/output"):
+                    return run, output
+            return None
+
+        run, output = await eventually(one_that_printed)
+        assert 0.7 <= run["duration"] < GENEROUS
         assert run["reason"].startswith("ran longer than its ")
-        output = await daemon.text(f"/runs/{run['id']}/output")
         assert output.startswith(f"{printed}\n")
         await daemon.ask("DELETE", job)
-    until(lambda: [process.pid for process in daemon.alive()] == [daemon.process.pid])
+    until(lambda: not daemon.work)
 
 
 @pytest_twisted.ensureDeferred
@@ -111,12 +120,13 @@ async def test_max_running_run_at_once_and_the_others_are_waiting(daemon):
 
     async def states():
         runs = [run for job in jobs for run in await daemon.runs(job, "running", "waiting")]
-        return runs if len(runs) == 4 else None
+        begun = [run for run in runs if run["state"] == "running"]  # not before an executor is there
+        return runs if len(runs) == 4 and len(begun) >= 2 else None
 
     runs = await eventually(states)
     assert sorted(run["state"] for run in runs) == ["running", "running", "waiting", "waiting"]
     assert all("max_running" in run["reason"] for run in runs if run["state"] == "waiting")
-    assert sum(process.name() == "forever.sh" for process in daemon.alive()) == 2
+    until(lambda: sum(process.name() == "forever.sh" for process in daemon.work) == 2)
 
 
 @pytest_twisted.ensureDeferred

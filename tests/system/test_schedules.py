@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.system.caller import Caller, instant, still
+from tests.system.caller import Caller, dues, instant, still
 from tests.system.daemon import daemon_in, until
 
 NEW_YORK, LORD_HOWE, SAO_PAULO = "America/New_York", "Australia/Lord_Howe", "America/Sao_Paulo"
@@ -43,7 +43,7 @@ def ended(ask, job):
 
 
 def test_an_at_job_runs_once_and_stays_readable_as_ended(ask):
-    due = soon(0.5)
+    due = soon(4)
     job = ask.make("example", None, at=text(due.astimezone()))
     shown = ask.get(job)
     assert (shown["at"], shown["next_due"], shown["interval"], shown["cron"]) == (utc(due), utc(due), None, None)
@@ -73,25 +73,25 @@ def test_a_zone_decides_when_a_cron_job_is_due(ask):
 
 
 def test_start_end_and_max_runs_bound_a_job(ask):
-    start = soon(0.6)
+    start, every = soon(6), timedelta(seconds=0.3)
     bounded = ask.make("example", 0.3, start=text(start), end=text(start + timedelta(seconds=0.7)))
     assert ask.get(bounded)["next_due"] == utc(start)
     counted = ask.make("example", 0.2, max_runs=2)
 
     ended(ask, bounded)
-    assert [instant(run["due"]) - start for run in ask.runs(bounded)] == [timedelta(seconds=s) for s in (0, 0.3, 0.6)]
+    assert dues(ask.runs(bounded), every) == [start + n * every for n in range(3)]
     ended(ask, counted)
-    assert [run["state"] for run in ask.runs(counted)] == ["succeeded"] * 2
+    assert len(ask.runs(counted, "succeeded")) == 2
 
 
 def test_jitter_is_stable_and_never_past_the_next_due(ask):
-    start = soon(0.3)
-    job = ask.make("example", 0.5, start=text(start), jitter=30, max_runs=4)
+    start = soon(4)
+    job = ask.make("example", 0.5, start=text(start), jitter=30, max_runs=4, overlap="allow", catch_up="all")
     announced = instant(ask.get(job)["next_due"])
     ended(ask, job)
-    dues = [instant(run["due"]) for run in ask.runs(job)]
-    assert dues[0] == announced
-    offsets = [due - start - n * timedelta(seconds=0.5) for n, due in enumerate(dues)]
+    found = [instant(run["due"]) for run in ask.runs(job)]
+    assert found[0] == announced
+    offsets = [due - start - n * timedelta(seconds=0.5) for n, due in enumerate(found)]
     assert all(timedelta(0) <= offset < timedelta(seconds=0.5) for offset in offsets)
     assert len(set(offsets)) > 1
 
@@ -126,10 +126,8 @@ def test_jitter_is_stable_and_never_past_the_next_due(ask):
 )
 def test_what_can_never_be_followed_is_refused_with_its_place(ask, wrong, pointer):
     before = len(ask.get("/jobs?limit=1000")["values"])
-    begun = time.monotonic()
     answer = ask.ask("POST", "/jobs", {"task": "example", "name": "never"} | wrong)
     assert answer.fault == (400, pointer), answer.text
-    assert time.monotonic() - begun < 5
     assert len(ask.get("/jobs?limit=1000")["values"]) == before
 
 
@@ -171,9 +169,9 @@ def test_a_preview_shows_what_a_change_of_clocks_does(ask, cron, zone, begin, ex
 def test_half_hours_pass_eight_times_as_the_clock_is_set_back(ask):
     begin = instant("2024-11-03T00:00:00-04:00")
     found = fires(ask, cron="*/30 * * * *", timezone=NEW_YORK, **{"from": text(begin - timedelta(seconds=1))}, count=20)
-    dues = [instant(fire["utc"]) for fire in found]
-    assert [due - begin for due in dues[:8]] == [n * timedelta(minutes=30) for n in range(8)]
-    assert len([due for due in dues if begin <= due < begin + timedelta(hours=4)]) == 8
+    fired = [instant(fire["utc"]) for fire in found]
+    assert [due - begin for due in fired[:8]] == [n * timedelta(minutes=30) for n in range(8)]
+    assert len([due for due in fired if begin <= due < begin + timedelta(hours=4)]) == 8
 
 
 def test_a_preview_of_a_thousand_dues_is_the_same_from_anywhere(ask):
@@ -323,7 +321,7 @@ def test_what_is_known_is_not_sent_again(ask):
 
 
 def test_the_dues_of_a_pause_are_one_row_and_the_grid_stays(ask):
-    job = ask.make("example", 0.3)
+    job = ask.make("example", 0.3, overlap="allow")
     ask.run_in(job, "succeeded")
     shown = ask.ask("POST", f"{job}/pause").json
     assert (shown["paused"], shown["state"]) == (True, "paused")
@@ -347,10 +345,11 @@ def test_the_dues_of_a_pause_are_one_row_and_the_grid_stays(ask):
 
 
 def test_a_paused_job_runs_now_and_a_passed_at_is_skipped(ask):
-    job = ask.make("example", None, at=text(soon(0.4)))
+    due = soon(6)
+    job = ask.make("example", None, at=text(due))
     ask.ask("POST", f"{job}/pause")
     assert ask.ended(ask.run(job))["state"] == "succeeded"
-    time.sleep(0.6)
+    until(lambda: soon(0) > due)
     shown = ask.ask("POST", f"{job}/resume").json
     assert (shown["state"], shown["next_due"]) == ("ended", None)
     (row,) = ask.runs(job, "skipped")
@@ -358,14 +357,15 @@ def test_a_paused_job_runs_now_and_a_passed_at_is_skipped(ask):
 
 
 def test_a_patch_of_a_paused_job_leaves_its_pause_one_row(ask):
-    job = ask.make("example", 0.3)
+    first = soon(6)
+    job = ask.make("example", 0.3, start=text(first))
     ask.ask("POST", f"{job}/pause")
+    until(lambda: soon(0) > first)
     for _ in range(3):
-        time.sleep(0.4)
         ask.patch(job, overlap="allow")
+        time.sleep(0.4)
     resumed = ask.ask("POST", f"{job}/resume").json
     (row,) = ask.runs(job, "skipped")
-    first = instant(resumed["created"]) + timedelta(seconds=0.3)
     assert (instant(row["due"]), row["reason"]) == (first, "paused")
     assert instant(row["until"]) == instant(resumed["next_due"]) - timedelta(seconds=0.3)
     ask.run_in(job, "succeeded")

@@ -34,7 +34,7 @@ def keeps(daemon, *more):
         env={"PATH": "", "PYTHONPATH": str(HERE), "LANG": "C.UTF-8", "COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
     )
 

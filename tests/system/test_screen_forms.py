@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,7 +27,7 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Caller]:
         daemon.script("deaf", DEAF)
         daemon.script("says", GATE)
         daemon.section("parameters = depth, password\n")
-        daemon.options("NOTIFY_HOSTS = ['hooks.example']\nKILL_GRACE = 2")
+        daemon.options("NOTIFY_HOSTS = ['hooks.example']\nKILL_GRACE = 6")
         daemon.start()
         yield Caller(daemon)
 
@@ -52,7 +54,7 @@ EVERYTHING: dict[str, Any] = {
     "timezone": "Europe/Berlin", "start": "2030-01-01T00:00", "end": "2031-01-01T00:00:00Z", "max_runs": "7",
     "jitter": "90", "overlap": "queue", "misfire_grace": "none", "catch_up": "all", "retries": "3",
     "retry_delay": "1m30s", "timeout": "2h", "parameters": 'depth=3\npassword="007"', "placement": "every",
-    "require": "disk=fast", "max_late": "10m", "must_succeed_every": "2d", "notify": "own",
+    "on_isolation": "keep", "require": "disk=fast", "max_late": "10m", "must_succeed_every": "2d", "notify": "own",
     "notify.url": "https://hooks.example/x", "notify.on": ["failed", "recovered"], "notify.after": "2",
     "notify.format": "slack", "labels": "team=data\ntier=", "description": "One.\nTwo.", "owner": "alice",
     "runbook": "https://wiki.example/backup",
@@ -72,7 +74,8 @@ def test_a_form_says_all_that_a_request_can_say(browser: Browser, ask: Caller) -
         "id": "everything", "name": "All of it", "task": "says", "cron": "30 2 * * *", "timezone": "Europe/Berlin",
         "start": "2029-12-31T23:00:00Z", "end": "2031-01-01T00:00:00Z", "max_runs": 7, "jitter": 90, "overlap": "queue",
         "misfire_grace": None, "catch_up": "all", "retries": 3, "retry_delay": 90, "timeout": 7200,
-        "parameters": {"depth": 3, "password": "***"}, "placement": "every", "require": {"disk": "fast"},
+        "parameters": {"depth": 3, "password": "***"}, "placement": "every",
+        "on_isolation": "keep", "require": {"disk": "fast"},
         "max_late": 600, "must_succeed_every": 172800,
         "notify": {"url": "https://hooks.example/x", "on": ["failed", "recovered"], "after": 2, "format": "slack"},
         "labels": {"team": "data", "tier": ""}, "description": "One.\nTwo.", "owner": "alice",
@@ -135,9 +138,23 @@ def test_a_run_that_is_told_to_end_says_when_it_is_killed(browser: Browser, ask:
     until(lambda: ask.text(f"{run}/output") == "deaf\n")
     browser.send(browser.open(f"/ui{run}"), "Cancel")
     until(lambda: ask.get(run)["state"] == "stopping")
-    assert "TERM was sent; what has not ended 2 s after it is ended by KILL." in browser.open(f"/ui{run}").main.text
+    assert "TERM was sent; what has not ended 6 s after it is ended by KILL." in browser.open(f"/ui{run}").main.text
     assert ask.ended(run)["signal"] == "SIGKILL"
     assert "Signal SIGKILL" in browser.open(f"/ui{run}").main.one("dl").text
+
+
+def test_a_run_says_for_what_it_waited(browser: Browser, ask: Caller) -> None:
+    job = ask.make("gate", name="queues", overlap="queue")
+    first, second = ask.run(job), ask.run(job)
+    assert "waits for the active run to end" in browser.open(f"/ui{second}").main.one("ol", class_="life").text
+    time.sleep(0.1)  # a shorter wait is not told
+    ask.ask("POST", f"{first}/cancel")
+    until(lambda: ask.get(second)["state"] == "running")
+    assert ask.get(second)["waited_for"] == "waits for the active run to end"
+    told = browser.open(f"/ui{second}").main.one("ol", class_="life").text
+    assert re.search(r"waited [\d.]+ s \(for the active run to end\)", told)
+    ask.ask("POST", f"{second}/cancel")
+    ask.ended(second)
 
 
 def test_a_run_may_have_parameters_of_its_own(browser: Browser, ask: Caller) -> None:
@@ -157,7 +174,7 @@ def test_a_job_is_paused_and_goes_on(browser: Browser, ask: Caller) -> None:
     late = browser.send(screen, "Pause", 400, until="yore")
     assert "Is no instant" in late.main.one("p", id="fault").text
     after = browser.send(late, "Pause", until="2040-01-01T00:00", reason="moves house")
-    assert "paused until 2040-01-01T00:00:00Z: moves house" in after.main.text
+    assert "paused until Sun 1 Jan 2040 00:00:00: moves house" in after.main.text
     browser.send(after, "Resume")
     assert ask.get(job)["paused"] is False
     period: dict[str, Any] = {"for": "1h"}
@@ -171,6 +188,18 @@ def test_a_job_is_deleted_once_that_was_said_twice(browser: Browser, ask: Caller
     screen = browser.open(browser.open(f"/ui{job}").link("Delete…"))
     assert "The job was deleted." in browser.send(screen, "Delete").main.text
     assert ask.ask("GET", job).status == 404
+
+
+def test_a_job_that_is_gone_leads_to_what_is_known_of_it(browser: Browser, ask: Caller) -> None:
+    job = ask.make("example", name="was here")
+    run = ask.run(job)
+    ask.ended(run)
+    ask.ask("DELETE", job)
+    gone = browser.open(browser.open(f"/ui{run}").link("was here"), 404)
+    assert gone.title == "was here"
+    assert "This job was deleted by somebody without a token" in gone.main.text
+    assert len(browser.open(gone.link("its runs")).rows()) == 1
+    assert browser.open(gone.link("who changed it")).rows()[0][2] == "job.delete"
 
 
 def test_everything_is_held_and_released(browser: Browser, ask: Caller) -> None:
@@ -267,7 +296,7 @@ def test_what_somebody_changed_meanwhile_is_left_as_it_is(browser: Browser, ask:
     ask.ask("DELETE", gone)
     done = browser.send(plan, "Do it", reason="upgrade")
     assert done.title == "2 of 4 paused"
-    assert "meanwhile 1: somebody changed it meanwhile" in done.main.text
+    assert "meanwhile 1: somebody without a token changed it meanwhile" in done.main.text
     assert not ask.get(jobs[1])["paused"]
     again = browser.send(done, "Try these again")
     assert browser.send(again, "Do it").title == "1 of 2 paused"

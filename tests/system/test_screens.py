@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gzip
+import json
+import shlex
 from collections.abc import Iterator
 
 import pytest
@@ -80,7 +82,7 @@ def test_jobs_are_listed_by_what_needs_attention(browser: Browser) -> None:
     assert rows["ant"][0] == "scheduled"
     assert rows["ant"][2] == "every 1 h"
     assert rows["night"][2] == "02:30 daily, Asia/Kolkata"
-    assert "paused until 2040-01-01T00:00:00Z: moves house" in rows[EVIL][1]
+    assert "paused until Sun 1 Jan 2040 00:00:00: moves house" in rows[EVIL][1]
     mark = screen.main.every("a", class_="mark")[0]
     assert mark.text == "✕"
     assert mark.attributes["aria-label"] == mark.attributes["title"]
@@ -99,6 +101,8 @@ def test_a_name_is_never_markup(browser: Browser) -> None:
     [
         ("?sort=name", [EVIL, "ant", "busy", "night", "zebra"]),
         ("?sort=-name", ["zebra", "night", "busy", "ant", EVIL]),
+        ("?sort=task&q=a", ["zebra", EVIL, "ant", "night", "busy"]),
+        ("?sort=-took&q=task:example+ant", ["ant"]),
         ("?q=state:failing", ["zebra"]),
         ("?q=state:paused", [EVIL]),
         ("?q=HERD", ["zebra"]),
@@ -112,6 +116,22 @@ def test_a_name_is_never_markup(browser: Browser) -> None:
 )
 def test_jobs_are_sorted_and_found(browser: Browser, query: str, expected: list[str]) -> None:
     assert names(browser, query) == expected
+
+
+def test_jobs_are_sorted_by_their_next_dues(browser: Browser, ask: Caller) -> None:
+    jobs = ask.get("/jobs?fields=name,next_due")["values"]
+    assert names(browser, "?sort=when") == [job["name"] for job in sorted(jobs, key=lambda job: job["next_due"])]
+
+
+def test_every_header_sorts_and_turns_round(browser: Browser) -> None:
+    count = len(browser.open("/ui/jobs").main.every("th", scope="col"))
+    assert count == 7
+    for column in range(count):
+        screen, seen = browser.open("/ui/jobs"), set()
+        for _ in range(2):
+            screen = browser.open(screen.main.every("th", scope="col")[column].every("a")[0].attributes["href"])
+            seen.add(screen.main.every("th", scope="col")[column].attributes["aria-sort"])
+        assert seen == {"ascending", "descending"}
 
 
 def test_a_filter_is_shown_and_taken_away(browser: Browser) -> None:
@@ -216,6 +236,24 @@ def test_a_definition_tells_what_differs_first(browser: Browser, made: dict[str,
     assert "misfire_grace" in every.text
     assert "A run is ended by nothing: it has no timeout." in screen.main.text
     assert '"team": "insects"' in screen.main.text
+
+
+def test_a_job_is_copied_as_curl_and_as_a_file(browser: Browser, ask: Caller) -> None:
+    job = ask.make("example", 7200, name='it\'s a $HOME "copy"')
+    head = browser.open(f"/ui{job}")
+    assert [head.link(f"Copy as {what}") for what in ("curl", "file")] == [
+        f"/ui{job}/definition#as-{what}" for what in ("curl", "file")
+    ]
+    there = browser.open(head.link("Copy as curl")).main
+    words = shlex.split(there.one("pre", id="as-curl").text)
+    assert (words[:3], words[-1]) == (["curl", "-X", "PUT"], f"{browser.origin}{job}")
+    before, sent = ask.get(job), json.loads(words[words.index("-d") + 1])
+    assert sent == json.loads(there.one("pre", id="as-file").text)
+    assert ask.ask("DELETE", job).status == 200
+    assert ask.ask("PUT", job, sent).status == 201
+    after = ask.get(job)
+    assert (after["name"], after["interval_seconds"]) == (before["name"], 7200)
+    ask.ask("DELETE", job)
 
 
 def test_a_definition_tells_when_a_run_is_ended(browser: Browser, made: dict[str, str]) -> None:
@@ -381,6 +419,8 @@ def test_the_overview_tells_what_needs_somebody(browser: Browser, ask: Caller, p
     [going] = screen.main.one("table", id="going").one("tbody").every("tr")
     assert going.text.startswith("busy ")
     assert "ends at 1 h" in going.text
+    going_on = browser.open(going.every("a")[0].attributes["href"]).main.one("p", id="sentence")
+    assert "Its timeout ends it at " in going_on.text
     assert "Next hour" in screen.main.text
     assert browser.open("/ui").title == "Overview"
 
@@ -452,7 +492,7 @@ def test_who_changed_what_is_told(browser: Browser, made: dict[str, str]) -> Non
 
 def test_a_job_says_why_it_did_or_did_not_run(browser: Browser, ask: Caller, made: dict[str, str]) -> None:
     form = browser.open(browser.open(f"/ui{made['zebra']}").link("Why"))
-    assert "is due at" in form.main.one("p", id="verdict").text
+    assert "failed: exit code 3" in form.main.one("p", id="verdict").text, "it was run by hand"
     run = ask.runs(made["zebra"], "failed")[0]
     screen = browser.send(form, "Ask", at=run["due"])
     assert "exit code 3" in screen.main.one("p", id="verdict").text

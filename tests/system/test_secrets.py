@@ -164,10 +164,7 @@ def test_what_goes_wrong_before_a_start_does_not_tell_it(ask):
 # The store.
 
 
-@pytest.fixture(params=["postgresql", "mysql"])
-def server(request):
-    with contextlib.closing(started(request.param)) as server:
-        yield server
+KINDS = pytest.mark.parametrize("kind", ["postgresql", "mysql"])
 
 
 def logged(daemon, *passwords):
@@ -177,16 +174,17 @@ def logged(daemon, *passwords):
     assert [path.name for path in told] == ["jobsched.cfg"]
 
 
+@KINDS
 @pytest.mark.parametrize("place", ["user", "query"])
-def test_a_store_that_refuses_us_is_told_without_the_password(daemon, server, place):
-    password = "wrong-pass%40word"
-    url = server.create_database("jobs")
+def test_a_store_that_refuses_us_is_told_without_the_password(daemon, running, kind, place):
+    server, name, password = running(kind), f"refused_{place}", "wrong-pass%40word"
+    url = server.create_database(name)
     if place == "user":
         url = url.replace(server.password, password)
-    elif server.kind == "postgresql":
-        url = f"{server.scheme}://127.0.0.1:{server.port}/jobs?user=jobsched&password={password}"
+    elif kind == "postgresql":
+        url = f"{server.scheme}://127.0.0.1:{server.port}/{name}?user=jobsched&password={password}"
     else:
-        url = f"{server.scheme}://jobsched@127.0.0.1:{server.port}/jobs?password={password}"
+        url = f"{server.scheme}://jobsched@127.0.0.1:{server.port}/{name}?password={password}"
     daemon.options(f"SCHED_CONFIG['store'] = {url!r}")
 
     status, said = daemon.run()
@@ -194,9 +192,17 @@ def test_a_store_that_refuses_us_is_told_without_the_password(daemon, server, pl
     assert "cannot be opened: " in said
     assert "jobsched" in said
     logged(daemon, password, "wrong-pass@word")
+    server.drop_database(name)
 
 
-def test_a_store_that_shuts_us_out_is_told_without_the_password(daemon, server):
+@KINDS
+def test_a_store_that_shuts_us_out_is_told_without_the_password(daemon, kind):
+    with contextlib.closing(started(kind)) as server:
+        is_told_when_it_is_shut_out(daemon, server)
+
+
+def is_told_when_it_is_shut_out(daemon, server):
+    """By a server of its own, of which the password changes."""
     url = server.create_database("jobs")
     if server.kind == "postgresql":
         url = f"{server.scheme}://127.0.0.1:{server.port}/jobs?user=jobsched&password={server.password}"

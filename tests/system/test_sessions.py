@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -16,12 +18,26 @@ from tests.system.secured import SecuredDaemon, token
 FORM = "application/x-www-form-urlencoded"
 
 
-@pytest.fixture
-def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredDaemon]:
-    with daemon_in(tmp_path_factory.mktemp("sessions") / "daemon") as daemon:
+@contextmanager
+def secured_in(folder: Path) -> Iterator[SecuredDaemon]:
+    with daemon_in(folder / "daemon") as daemon:
         tokens = {name: token(daemon, name, "--scope", name) for name in ("read", "write", "admin")}
         daemon.start()
         yield SecuredDaemon(daemon, tokens)
+
+
+@pytest.fixture(scope="module")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SecuredDaemon]:
+    """For tests that leave it as it is."""
+    with secured_in(tmp_path_factory.mktemp("sessions")) as one:
+        yield one
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[SecuredDaemon]:
+    """For one that does not."""
+    with secured_in(tmp_path) as one:
+        yield one
 
 
 def signed_in(secured: SecuredDaemon, name: str, path: str = "/ui/jobs") -> Browser:
@@ -105,12 +121,12 @@ def test_looks_are_shared_and_secrets_are_not(secured: SecuredDaemon) -> None:
             assert list(together) == own * 2
 
 
-def test_a_revoked_token_ends_its_sessions_at_once(secured: SecuredDaemon) -> None:
-    browser = signed_in(secured, "read")
+def test_a_revoked_token_ends_its_sessions_at_once(own: SecuredDaemon) -> None:
+    browser = signed_in(own, "read")
     assert browser.open("/ui/jobs").title == "Jobs"
-    path = secured.daemon.folder / "conf" / FILE
+    path = own.daemon.folder / "conf" / FILE
     path.write_text(path.read_text().replace("[read]\n", "[read]\nexpires = 2020-01-01T00:00:00Z\n"))
-    assert secured.ask("POST", "/catalog/reload", "admin").status == 200
+    assert own.ask("POST", "/catalog/reload", "admin").status == 200
     assert browser.open("/ui/jobs").title == "Sign in"
     assert browser.ask("GET", "/jobs").status == 401
 
@@ -148,12 +164,12 @@ def test_a_session_that_was_changed_is_none(secured: SecuredDaemon) -> None:
         assert browser.open("/ui/jobs").title == "Sign in"
 
 
-def test_wrong_tokens_are_slowed_down(secured: SecuredDaemon) -> None:
-    browser = Browser(secured.daemon)
+def test_wrong_tokens_are_slowed_down(own: SecuredDaemon) -> None:
+    browser = Browser(own.daemon)
     answers = [browser.post("/ui/sign-in", {"token": f"wrong {number}"}).status for number in range(12)]
     assert answers == [401] * 10 + [429] * 2
-    assert browser.post("/ui/sign-in", {"token": secured.tokens["read"]}).status == 303
-    assert "wrong 3" not in secured.daemon.log
+    assert browser.post("/ui/sign-in", {"token": own.tokens["read"]}).status == 303
+    assert "wrong 3" not in own.daemon.log
 
 
 def test_nobody_is_led_to_another_site(secured: SecuredDaemon) -> None:

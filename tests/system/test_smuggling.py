@@ -179,7 +179,7 @@ def test_it_is_refused_and_what_hides_behind_it_is_not_done(daemon, job, name):
     ("target", "host", "status"),
     [
         (b"http://localhost/catalog", HOST, 200),
-        (b"HTTP://LocalHost/catalog?x=1", HOST, 200),
+        (b"HTTP://LocalHost/jobs?limit=1", HOST, 200),
         (b"https://localhost/nothing", HOST, 404),  # what is before us may speak TLS
         (b"http://localhost", HOST, 200),
         (b"http://localhost?limit=1", HOST, 200),

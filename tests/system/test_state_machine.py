@@ -10,6 +10,7 @@ import signal
 import tempfile
 import time
 from collections import Counter
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,7 @@ from hypothesis.stateful import (
 )
 
 from tests.system.caller import ENDED, Caller, instant
-from tests.system.daemon import Daemon, until
+from tests.system.daemon import GENEROUS, Daemon, until
 
 MOST_JOBS = 6  # at a time: this is about order, not about load
 NOTE = 'echo "$JOBSCHED_RUN_ID" >>notes\n'
@@ -44,7 +45,7 @@ SCRIPTS = {
 EVERY = (0.3, 0.5, 1.0)
 OVERLAPS = ("skip", "queue", "replace", "allow")
 GRACES = (0.5, 60, None)
-SETTLE = 20.0  # seconds in which what must come true does
+SETTLE = GENEROUS  # seconds in which what must come true does
 
 
 @attrs.define
@@ -238,10 +239,8 @@ class Promise(RuleBasedStateMachine):
         if number == signal.SIGTERM:
             assert status == 0
             assert self.daemon.alive() == []
-        orphans = self.daemon.alive()
         time.sleep(down)
         self.daemon.start()
-        until(lambda: not [process for process in orphans if lives(process)], SETTLE)
 
     @rule(seconds=st.sampled_from([0.2, 0.9]))
     def wait(self, seconds: float) -> None:
@@ -337,11 +336,19 @@ class Promise(RuleBasedStateMachine):
                 assert run_id in notes
 
     def processes(self, rows: dict[str, Any]) -> None:
-        """Nothing is left running whose process is gone."""
+        """Nothing is left running whose process is gone, and no process whose run is over."""
         for run in rows.values():
             if run["state"] in {"running", "stopping"} and not (run["pid"] and psutil.pid_exists(run["pid"])):
                 gone = f"/runs/{run['id']}"
                 until(partial(self.lives_or_ended, gone), SETTLE)
+
+        for process in self.daemon.work:
+            with suppress(psutil.Error):  # it has just ended
+                if run_id := process.environ().get("JOBSCHED_RUN_ID"):
+                    until(partial(self.is_going_on, f"/runs/{run_id}", process), SETTLE)
+
+    def is_going_on(self, path: str, process: psutil.Process) -> bool:
+        return not lives(process) or self.ask.get(path)["state"] not in ENDED
 
     def lives_or_ended(self, path: str) -> bool:
         run = self.ask.get(path)

@@ -72,7 +72,7 @@ async def test_a_daemon_whose_reactor_hangs_gives_no_sign_of_life(daemon, door):
     daemon.environment["WATCHDOG_USEC"] = "100000"
     daemon.launch()
     hear(door, "READY=1")
-    await daemon.schedule("hang", 1, max_runs=1)
+    await daemon.schedule("hang", 4, max_runs=5)  # of which this process may sleep through some
     end = time.monotonic() + GENEROUS
     silence = 0.0
     while silence < 1.5:

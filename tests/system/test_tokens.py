@@ -7,7 +7,8 @@ from pathlib import Path
 
 from jobsched.config.tokens import FILE
 from tests.system.daemon import Daemon, until
-from tests.system.secured import SecuredDaemon, token
+from tests.system.secured import SecuredDaemon
+from tests.system.secured import typed_token as token
 
 
 def status(daemon: Daemon, secret: str) -> int:

@@ -6,14 +6,17 @@ import resource
 import signal
 import sqlite3
 import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import psutil
 import pytest
 
 from jobsched.verify import verify
-from tests.system.caller import Caller, instant
+from tests.system.caller import Caller, dues, instant
 from tests.system.daemon import until
+from tests.system.disk import fill, small_disk
 
 TALK = "#!/bin/sh\nhead -c 3000000 /dev/zero | tr '\\0' x\necho\necho end\n"
 
@@ -21,32 +24,6 @@ TALK = "#!/bin/sh\nhead -c 3000000 /dev/zero | tr '\\0' x\necho\necho end\n"
 @pytest.fixture
 def ask(daemon):
     return Caller(daemon)
-
-
-@contextlib.contextmanager
-def small_disk(folder, size):
-    """A file system of its own at `folder`; the test is skipped where that may not be made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, check=False
-    )
-    if made.returncode:
-        pytest.skip("no file system can be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def fill(folder):
-    """Leave no byte free; the file that does it."""
-    path = folder / "filler"
-    with path.open("wb", buffering=0) as file:
-        for size in (65536, 4096, 1):
-            with contextlib.suppress(OSError):  # no space left
-                while True:
-                    file.write(bytes(size))
-    return path
 
 
 # The catalog.
@@ -118,12 +95,10 @@ def test_a_job_whose_task_is_gone_says_so_and_fails_until_then(daemon, ask):
 
 def outcomes(ask, job, every):
     """Every due from the first to the last known has one outcome."""
-    dues = []
-    for run in ask.runs(job):
-        dues += [instant(run["due"]) + n * every for n in range(run["count"])]
+    found = dues(ask.runs(job), every)
     created = instant(ask.get(job)["created"])
-    assert sorted(dues) == [created + n * every for n in range(1, len(dues) + 1)]
-    return len(dues)
+    assert sorted(found) == [created + n * every for n in range(1, len(found) + 1)]
+    return len(found)
 
 
 def refused(ask, job):
@@ -147,6 +122,12 @@ def refused(ask, job):
     assert len(ask.get("/jobs")["values"]) == jobs
 
 
+def undecided(ask, job):
+    """Why a job is not started, once nobody could decide its due."""
+    found = ask.get(f"{job}/why")
+    return found["answer"] == "undecided" and found["sentence"]
+
+
 def test_a_store_on_a_full_disk_refuses_until_there_is_room(daemon, ask, tmp_path):
     with small_disk(tmp_path / "disk", "6m") as disk:
         daemon.options(f"SCHED_CONFIG['store'] = 'sqlite:///{disk}/store.sqlite'")
@@ -161,7 +142,14 @@ def test_a_store_on_a_full_disk_refuses_until_there_is_room(daemon, ask, tmp_pat
         assert ask.ask("GET", "/health").status == 200
         unready = ask.ask("GET", "/health/ready")
         assert unready.fault == (503, "")
-        assert re.search(r"the store refused a change \d+ s ago", unready.json["detail"])
+        why = r"the store refused a change \d+ s ago: the store cannot be used now: database or disk is full"
+        assert re.search(why, unready.json["detail"])
+        assert re.search(rf"is not decided yet: {why}", until(lambda: undecided(ask, job)))
+        said = subprocess.run(
+            [Path(sys.executable).with_name("jobsched"), "--server", daemon.url(""), "status", "--exit-code"],
+            stdout=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+        assert (said.returncode, bool(re.search(why, said.stdout))) == (1, True), said.stdout
         before = len(ask.runs(job))
         filler.unlink()
         ask.make("example")
@@ -201,7 +189,7 @@ BEGIN SELECT RAISE(ABORT, 'not that one'); END
 def test_what_the_store_refuses_of_one_job_troubles_no_other(daemon, ask):
     """Neither an outcome that it does not take, nor a row that no daemon understands."""
     daemon.start()
-    job = ask.make("example", 0.5)
+    job = ask.make("example", 0.5, overlap="allow", catch_up="all")
     poor = ask.make("example")
     strange = ask.make("example", None, cron="* * * * * *")
     ask.run_in(strange, "succeeded")
@@ -216,7 +204,7 @@ def test_what_the_store_refuses_of_one_job_troubles_no_other(daemon, ask):
     until(lambda: re.search(r"the dues of job \S+ cannot be decided, trying again in 2 s", daemon.log))
     ask.run_in(job, "succeeded", at_least=len(ask.runs(job, "succeeded")) + 2)
     outcomes(ask, job, timedelta(seconds=0.5))
-    assert {found["state"] for found in ask.runs(job)} <= {"succeeded", "running"}
+    assert {found["state"] for found in ask.runs(job)} <= {"succeeded", "running", "waiting"}
     with contextlib.closing(sqlite3.connect(daemon.folder / "var" / "jobsched.sqlite", timeout=30)) as store, store:
         store.execute("UPDATE jobs SET timezone = 'UTC' WHERE cron IS NOT NULL")
     ask.run_in(strange, "succeeded", at_least=len(ask.runs(strange, "succeeded")) + 1)
@@ -227,6 +215,7 @@ def test_a_job_that_replaces_its_runs_has_its_number_of_starts(daemon, ask):
     """Dues that are replaced while they wait for the run before them to die have not started, and do not count."""
     daemon.script("stubborn", "#!/bin/sh\ntrap '' TERM\nsleep 30\n")
     daemon.start()
+    until(lambda: "executor 1 is there" in daemon.log)  # until then scripts wait, and are replaced without a skip
     job = ask.make("stubborn", 0.3, overlap="replace", max_runs=3)
     until(lambda: ask.get(job)["state"] == "ended" and not ask.runs(job, "waiting"))
     runs = ask.runs(job)
@@ -255,6 +244,25 @@ def test_a_full_output_folder_cuts_the_output_and_nothing_else(daemon, ask):
         second = ask.ended(ask.run(job))
         assert (second["state"], second["output"]["kept"], second["output"]["truncated"]) == ("succeeded", 0, True)
         assert ask.ask("GET", f"/runs/{second['id']}/output").status == 200
+        assert daemon.stop() == 0
+
+
+@pytest.mark.parametrize("executors", [0, 1])
+def test_an_output_that_fills_the_disk_leaves_room(daemon, ask, executors):
+    daemon.options(f"EXECUTORS = {executors}")
+    daemon.script("endless", "#!/bin/sh\nhead -c 60000000 /dev/zero | tr '\\0' x\nexit 3\n")
+    (daemon.folder / "var").mkdir(mode=0o700)
+    with small_disk(daemon.folder / "var", "24m"):
+        daemon.start()
+        job = ask.make("endless")
+        other = ask.make("example", 0.3)
+        ended = ask.ended(run := ask.run(job))
+        assert (ended["state"], ended["exit_code"]) == ("failed", 3)
+        assert "output was cut: ENOSPC" in ended["reason"]
+        kept = ended["output"]["kept"]
+        assert 1 << 20 < kept < 16 << 20
+        assert ask.text(f"{run}/output") == "x" * kept
+        ask.run_in(other, "succeeded", at_least=len(ask.runs(other)) + 2)
         assert daemon.stop() == 0
 
 

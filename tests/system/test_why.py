@@ -57,6 +57,25 @@ def test_a_run_that_failed(ask: Caller) -> None:
     assert "no database" in ask.text(answer["next"][0]["path"])
 
 
+def test_a_run_by_hand_that_failed(ask: Caller) -> None:
+    job = ask.make("never", 3600)
+    assert why(ask, job)["answer"] == "to_come"
+    run = ask.ended(ask.run(job))
+    answer = why(ask, job)
+    assert (answer["answer"], answer["run"]) == ("failed", run["id"])
+
+
+def test_a_job_whose_task_has_gone(daemon: Daemon) -> None:
+    daemon.script("gone", "#!/bin/sh\n")
+    ask = Caller(daemon.start())
+    job = ask.make("gone", 3600, name="left")
+    assert "now: no due of it can start" not in str(texts(why(ask, job)))
+    catalog = daemon.folder / "conf" / "catalog.cfg"
+    catalog.write_text(catalog.read_text().partition("[gone]")[0])
+    assert ask.ask("POST", "/catalog/reload").status == 200
+    assert "the catalog of no living node has its task gone now: no due of it can start" in texts(why(ask, job))
+
+
 def test_a_run_that_succeeded_is_found_by_its_minute(ask: Caller) -> None:
     job = ask.make("fine", 0.3, max_runs=1)
     run = ask.run_in(job, "succeeded")
@@ -123,11 +142,24 @@ def test_what_is_no_time_is_refused(ask: Caller, query: str, pointer: str) -> No
     assert pointer in where
 
 
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "America/New_York"])
+def test_the_ends_of_time_are_times_too(ask: Caller, zone: str) -> None:
+    job = ask.make("fine")
+    for end in ("0001-01-01", "0001-01-01T00:00", "0001-01-01T00:00:00Z", "9999-12-31T23:59", "9999-12-31T23:59:59Z"):
+        assert ask.ask("GET", f"{job}/why?at={end}&zone={zone}").status in {200, 400}, end
+
+    last = ask.make("fine", None, at="9999-12-31T23:59:59.999999Z", timezone=zone)
+    answer = why(ask, last)
+    assert (answer["answer"], answer["due"]) == ("to_come", "9999-12-31T23:59:59.999999Z")
+    for end in ("from=0001-01-01T00:00:00Z", "to=9999-12-31T23:59:59.999999Z"):
+        assert ask.ask("GET", f"/upcoming?{end}").status in {200, 400}, end
+
+
 def test_a_due_that_passed_while_no_daemon_ran(daemon: Daemon) -> None:
     daemon.script("fine", "#!/bin/sh\n")
     daemon.start()
     ask = Caller(daemon)
-    job = ask.make("fine", None, at=soon(1), misfire_grace=0.1)
+    job = ask.make("fine", None, at=soon(4), misfire_grace=0.1)
     due = ask.get(job)["next_due"]
     daemon.kill()
     until(lambda: datetime.now(UTC) > instant(due) + timedelta(seconds=0.5))
@@ -153,6 +185,13 @@ def test_a_run_that_finds_no_slot_names_those_that_hold_them(daemon: Daemon) -> 
     answer = why(ask, second)
     assert (answer["answer"], answer["run"]) == ("no_slot", waits["id"])
     assert f"a slot is held by run {holder['id']} of first" in texts(answer)
+
+    ask.patch(second, max_runs=None, interval={"seconds": 0.5})
+    skipped = ask.run_in(second, "skipped")
+    answer = why(ask, second, skipped["due"])
+    assert "the run before it was still active, for it waits itself: no free slot" in answer["sentence"]
+    assert f"a slot is held by run {holder['id']} of first" in texts(answer)
+    assert calls(answer)[0] == "GET /runs?state=running"
 
 
 # Further cases, each made to occur
@@ -182,7 +221,7 @@ def test_a_run_that_goes_on_and_one_that_waits_for_it(ask: Caller) -> None:
 
 
 def test_a_due_while_all_is_on_hold(ask: Caller) -> None:
-    job = ask.make("fine", None, at=soon(1))
+    job = ask.make("fine", None, at=soon(4))
     due = ask.get(job)["next_due"]
     assert ask.ask("PUT", "/hold", {"reason": "upgrade"}).status in (200, 201)
     assert why(ask, job, due)["answer"] == "on_hold"
@@ -214,7 +253,7 @@ def test_a_run_whose_daemon_died_and_one_that_is_no_longer_kept(daemon: Daemon) 
     job, often = ask.make("gate", 0.3, name="dies", max_runs=1), ask.make("fine", 1.5, name="often")
     ask.run_in(job, "running")
     first = ask.run_in(often, "succeeded")
-    daemon.kill()
+    daemon.kill_all()
     with closing(sqlite3.connect(daemon.folder / "var" / "jobsched.sqlite")) as store, store:
         store.execute("DELETE FROM runs WHERE id = ?", [first["id"]])  # as pruning does
     daemon.start()
@@ -229,7 +268,7 @@ def test_a_due_while_the_daemon_slept(daemon: Daemon, seconds: float, expected: 
     daemon.script("fine", "#!/bin/sh\n")
     daemon.start()
     ask = Caller(daemon)
-    job = ask.make("fine", None, at=soon(1), misfire_grace=0.1)
+    job = ask.make("fine", None, at=soon(4), misfire_grace=0.1)
     due = instant(ask.get(job)["next_due"])
     daemon.signal(signal.SIGSTOP)
     until(lambda: datetime.now(UTC) > due + timedelta(seconds=seconds))
@@ -248,7 +287,7 @@ def test_a_due_while_the_store_is_away(tmp_path: Path, running: Callable[[str], 
         daemon.script("fine", "#!/bin/sh\n")
         daemon.start()
         ask = Caller(daemon)
-        job = ask.make("fine", None, at=soon(2), misfire_grace=0.1)
+        job = ask.make("fine", None, at=soon(4), misfire_grace=0.1)
         due = instant(ask.get(job)["next_due"])
         server.stop("immediate")
         until(lambda: ask.ask("GET", f"{job}/why").status == 503)

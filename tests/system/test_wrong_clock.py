@@ -101,7 +101,8 @@ def test_a_clock_ahead_for_seconds_silences_nothing(tmp_path: Path, clock: Wrong
             assert not is_ahead(ask.get(each)["last_run"])
         until(lambda: ask.get(fails)["overdue"])
         assert [str(fault) for fault in verify(store, whole=True)] == []
-        assert re.search(r"WARNING .*the clock says 20.*, but \d+ runs are recorded, with dues up to 20", daemon.log)
+        words = r"WARNING .*the clock says 20.*, but \d+ runs? (?:is|are) recorded, with dues up to 20"
+        until(lambda: re.search(words, daemon.log))
 
         clock.set("+400d")  # once more, and this time nobody sees it go back
         until(lambda: len([run for run in ask.runs(job, "succeeded") if is_ahead(run)]) > 8)
@@ -112,6 +113,7 @@ def test_a_clock_ahead_for_seconds_silences_nothing(tmp_path: Path, clock: Wrong
         for each in (job, cron):
             goes_on(ask, each)
             nothing_twice(ask, each)
+        daemon.says("it was wrong then, or is wrong now", said)
         assert daemon.log[said:].count("it was wrong then, or is wrong now") == 1
         assert [str(fault) for fault in verify(store, whole=True)] == []
 
@@ -155,7 +157,7 @@ def test_a_database_clock_that_was_ahead_silences_no_job(tmp_path: Path, server:
         # A claim that the step falls into decides by the clock before it, and is dated by the clock after it.
         faults = [str(fault) for fault in verify(url, whole=True)]
         assert [fault for fault in faults if "before its due" not in fault] == []
-        assert "it was wrong then, or is wrong now" in a.log
+        a.says("it was wrong then, or is wrong now")
 
 
 def test_a_job_that_is_meant_for_later_outlives_a_restart(tmp_path: Path) -> None:

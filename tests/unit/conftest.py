@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,36 +41,36 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 _opened: list[Engine] = []  # by the test that runs
 
 
-@pytest.fixture(autouse=True)
-def closed() -> Iterator[None]:
-    """Closes what a test opened; from Python 3.13 on, a connection that is left open is a warning."""
-    yield
-    while _opened:
-        _opened.pop().dispose()
-
-
-@pytest.fixture(scope="session", autouse=True)
-def statements_compiled_once(migrated: Path) -> Iterator[None]:
-    """Has each statement for SQLite written as text once for all engines, and not once for each.
+@pytest.fixture(scope="session")
+def sharing(migrated: Path) -> Callable[..., Engine]:
+    """Makes engines that have each statement for SQLite written as text once for all of them, and not once for each.
 
     SQLAlchemy keeps that text by the engine's dialect and the shape of the statement. Every engine of ours gives the
     same arguments to its dialect, so one dialect does for all.
     """
     create = sqlalchemy.create_engine
-    first: list[Engine] = []
+    first = engine.connect(f"sqlite:///{migrated}")
+    first.connect().close()  # a dialect learns what its database can do from the first connection
+    first.dispose()
 
     def sharing(target: URL, **given: Any) -> Engine:
         made = create(target, **given)
         _opened.append(made)
         if made.dialect.name == "sqlite":
-            made.dialect = first[0].dialect
-            made._compiled_cache = first[0]._compiled_cache
+            made.dialect = first.dialect
+            made._compiled_cache = first._compiled_cache
         return made
 
-    first.append(engine.connect(f"sqlite:///{migrated}"))
-    first[0].connect().close()  # a dialect learns what its database can do from the first connection
-    first[0].dispose()
+    return sharing
+
+
+@pytest.fixture(autouse=True)
+def quick(sharing: Callable[..., Engine]) -> Iterator[None]:
+    """For the tests of this folder alone: others in the same process have their engines as they are. Closes what a
+    test opened; from Python 3.13 on, a connection that is left open is a warning."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "create_engine", sharing)
         patch.setitem(engine.SQLITE, "synchronous", "OFF")  # no test here cuts the power
         yield
+    while _opened:
+        _opened.pop().dispose()

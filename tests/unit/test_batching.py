@@ -86,6 +86,35 @@ def test_no_batch_is_larger_than_allowed(clock: Clock, taker: Taker) -> None:
     assert taker.taken == [[0, 1], [2, 3], [4]]
 
 
+def test_two_hand_overs_are_spaced(clock: Clock, taker: Taker) -> None:
+    batch = Batch(clock, taker, never, keep=True, spacing=2)
+    taker.answers = [None, None, None]
+    batch.add(1)
+    clock.advance(0)
+    batch.add(2)
+    clock.advance(1)
+    batch.add(3)
+    assert taker.taken == [[1]]
+    clock.advance(1)
+    assert taker.taken == [[1], [2, 3]]
+    clock.advance(2)
+    batch.add(4)
+    clock.advance(0)
+    assert taker.taken == [[1], [2, 3], [4]], "it was long ago"
+
+
+def test_a_clock_that_is_set_back_makes_no_space_longer(clock: Clock, taker: Taker) -> None:
+    clock.advance(3600)
+    batch = Batch(clock, taker, never, keep=True, spacing=2)
+    taker.answers = [None, None]
+    batch.add(1)
+    clock.advance(0)
+    clock.rightNow -= 3000
+    batch.add(2)
+    clock.advance(2)
+    assert taker.taken == [[1], [2]]
+
+
 def test_what_was_not_stored_goes_first_after_a_pause(clock: Clock, taker: Taker) -> None:
     batch = Batch(clock, taker, never, keep=True, pause=2)
     batch.add(1)

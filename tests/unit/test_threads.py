@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from weakref import ref
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred, succeed
@@ -121,6 +125,40 @@ def test_work_that_cannot_begin_is_a_failure_too() -> None:
     bulkhead = Bulkhead(1, 1)
     assert isinstance(failed(bulkhead.run(begin)), OSError)
     assert bulkhead.run(lambda: succeed("fine")).result == "fine"
+
+
+def test_what_was_done_is_not_held_by_its_answer() -> None:
+    """It may have looked at many megabytes, and Python looks for circles seldom."""
+    gc.collect()
+    gc.disable()
+    try:
+        large = Work()
+        seen, work = ref(large), large.piece(0)
+        Bulkhead(1, 1).run(*work)
+        large.done.pop(0).callback(None)
+        del large, work
+        assert seen() is None
+    finally:
+        gc.enable()
+
+
+def same(begun: Deferred[None]) -> Deferred[None]:
+    return begun
+
+
+def test_where_a_refusal_was_raised_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The frames hold what was looked at, and each other. Of a fault the log has to tell all."""
+    cleaned: list[object] = []
+    monkeypatch.setattr(Failure, "cleanFailure", lambda failure: cleaned.append(failure.value))
+    for why, forgotten in ((NotFound("it is not there"), True), (LookupError("a fault"), False)):
+        cleaned.clear()
+        begun: Deferred[None] = Deferred()
+        answer = Bulkhead(1, 1).run(partial(same, begun))
+        seen: list[Failure] = []
+        answer.addErrback(seen.append)
+        begun.errback(why)
+        assert seen[0].value is why
+        assert cleaned == [why] * forgotten
 
 
 def test_a_long_queue_of_what_is_done_at_once_is_no_deep_one(work: Work) -> None:
@@ -244,3 +282,32 @@ def test_a_chore_that_hangs_does_not_hold_up_the_end(begun: threading.Event) -> 
     gate.set()
     reactor.hear()
     assert "files" in str(hanging.result)
+
+
+ALLOCATE = """
+import ctypes, sys, threading
+from jobsched.threads import share_memory
+share_memory()
+libc = ctypes.CDLL(None)
+libc.fdopen.restype = ctypes.c_void_p
+together = threading.Barrier(8)
+def work():
+    together.wait()
+    libc.malloc(100_000)
+    together.wait()
+threads = [threading.Thread(target=work) for _ in range(8)]
+for each in threads: each.start()
+for each in threads: each.join()
+out = ctypes.c_void_p(libc.fdopen(1, b"w"))
+libc.malloc_info(0, out)
+libc.fflush(out)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("own", "shared"), [(None, True), ("8", False)])
+def test_threads_take_memory_from_one_place(own: str | None, shared: bool) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "MALLOC_ARENA_MAX"}
+    environment |= {} if own is None else {"MALLOC_ARENA_MAX": own}
+    told = subprocess.run([sys.executable, "-c", ALLOCATE], env=environment, check=True, capture_output=True, text=True)
+    assert (told.stdout.count("<heap nr=") == 1) == shared, told.stdout[:2000]

@@ -11,7 +11,7 @@ from ..find import JOB, TASK, fits, short
 from ..output import Column
 from ..session import Session, pass_session
 from ..watch import watching
-from ..words import needs, result, state, when
+from ..words import may_need, needs, result, state, when
 
 FIELDS = (
     "id,name,task,state,paused,paused_until,overdue,next_due,last_run,recent,cron,at,interval_seconds,timezone,"
@@ -27,7 +27,11 @@ FIELDS = (
 @click.option("--task", type=TASK, help="Jobs of this task.")
 @click.option("--label", multiple=True, metavar="NAME[=VALUE]", help="Jobs with this label.")
 @click.option("-q", "--find", metavar="WORDS", help="Jobs with these words in name, description, task or labels.")
-@click.option("--sort", default="attention", help="attention, name, next_due, last_ended, state or created; -name.")
+@click.option(
+    "--sort",
+    default="attention",
+    help="attention, name, next_due, last_ended, when, took, task, state or created; -name.",
+)
 @click.option("--limit", type=click.IntRange(1), help="At most so many.")
 @click.option("-w", "--watch", is_flag=True, help="Go on showing the list, whenever something changes.")
 @pass_session
@@ -65,9 +69,9 @@ def _wanted(session: Session, query: dict[str, object], asked: dict[str, object]
     shown = 0
     failing = bool(asked["failing"]) and asked["sort"] == "attention"
     for job in session.client.pages("/jobs", query, most=None if sifted else most, page=50 if failing else PAGE):
-        bad = needs(job)
-        if failing and not bad:
+        if failing and not may_need(job):
             return  # those that need somebody come first
+        bad = needs(job)
         if (glob and not fits(job, str(glob))) or (asked["failing"] and not bad):
             continue
         yield job

@@ -90,10 +90,15 @@ def _safe(session: Session, line: str) -> str:
 
 
 def finished(session: Session, run: Json) -> Json:
-    """The run, once it has ended. Raises KeyboardInterrupt through."""
+    """The run, once it has ended; meanwhile it is said what keeps the daemon from recording that. Raises
+    KeyboardInterrupt through."""
+    told = None
     while run["state"] in ACTIVE:
         query = {"wait": LONGEST_WAIT}
         run = session.client.get(one("runs", str(run["id"])), query, lookup=True, patience=LONGEST_WAIT + 30)
+        if run["state"] in ACTIVE and (why := session.client.trouble()) not in (None, told):
+            session.out.note(f"its end is not recorded yet: {why}", "yellow")
+            told = why
     return run
 
 

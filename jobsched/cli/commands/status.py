@@ -15,7 +15,7 @@ from ..client import Json, one
 from ..errors import DONE, REFUSED
 from ..session import Session, pass_session
 from ..times import whole
-from ..words import needs, outcome, run_columns, took, when
+from ..words import last_judged, may_need, needs, outcome, run_columns, took, when
 from .dues import dues_of
 from .runs import active
 
@@ -46,27 +46,33 @@ def overview(session: Session, exit_code: bool = False) -> int:
     ready, nodes, upcoming, hold = client.several(
         ("/health", {}), ("/nodes", {}), ("/upcoming", {"limit": 100}), ("/hold", {})
     )
+    trouble = session.client.trouble()
     assert ready is not None, "/health is open to everybody"
     upcoming = upcoming or {"values": []}
     jobs = client.pages("/jobs", {"sort": "attention", "fields": FIELDS}, page=PAGE)
-    bad = list(takewhile(needs, jobs))
+    bad = list(filter(needs, takewhile(may_need, jobs)))
     running = list(active(client, lines=False))
     slow = [run for run in running if _is_slow(session, run)]
     if out.people:
-        _tell(session, bad, running, slow, upcoming, nodes, ready, hold)
+        _tell(session, bad, running, slow, upcoming, nodes, ready, hold, trouble)
     else:
-        out.rows([{"attention": bad, "active": running, "next": upcoming["values"], "hold": hold, "nodes": nodes}], ())
-    return REFUSED if exit_code and bad else DONE
+        found = {"attention": bad, "active": running, "next": upcoming["values"], "hold": hold, "nodes": nodes}
+        out.rows([{**found, "trouble": trouble}], ())
+    return REFUSED if exit_code and (bad or trouble) else DONE
 
 
 def _tell(
     session: Session, bad: Sequence[Json], running: Sequence[Json], slow: Sequence[Json], upcoming: Json,
-    nodes: Json | None, ready: Json, hold: Json | None,
+    nodes: Json | None, ready: Json, hold: Json | None, trouble: str | None,
 ) -> None:  # fmt: skip
     out, times = session.out, session.times
     count = len(bad) + len(slow)
-    head = f"{many(count, 'job')} need{'s' if count == 1 else ''} you" if count else "nothing needs you"
-    out.show(f"{head}    {_nodes(nodes, ready)}, {len(running)} running or waiting", "bold red" if bad else "bold")
+    nothing = "no job needs you, but the daemon does" if trouble else "nothing needs you"
+    head = f"{many(count, 'job')} need{'s' if count == 1 else ''} you" if count else nothing
+    style = "bold red" if bad or trouble else "bold"
+    out.show(f"{head}    {_nodes(nodes, ready)}, {len(running)} running or waiting", style)
+    if trouble:
+        out.show(f"  ! the daemon cannot do its work: {trouble}        look closer: jobsched doctor", "red")
     if hold:
         why = f": {hold['reason']}" if hold["reason"] else ""
         until = times.short(hold["until"], "released")
@@ -99,11 +105,11 @@ def _nodes(nodes: Json | None, ready: Json) -> str:
 
 
 def _bad(session: Session, job: Json, room: int) -> str:
-    run = next(iter(job["recent"]), None) or job["last_run"]
+    run = last_judged(job) or job["last_run"]
     if job["overdue"]:
         return f"! {job['name']:<{room}}  overdue since {session.times.short(job['overdue']['since'])}"
     stats = session.client.maybe(one("jobs", str(job["id"]), "stats")) or {}
-    last: Json = next(iter(stats.get("last") or ()), {})
+    last: Json = next((each for each in stats.get("last") or () if each["id"] == run["id"]), {})
     times = stats.get("failures") or 1
     since = f" {times}x since {session.times.short(stats['failing_since'])}" if times > 1 else ""
     word = {"timed_out": "timed out"}.get(run["state"], run["state"])
@@ -139,10 +145,12 @@ def _one(session: Session, job: Json) -> None:
     limit = job["effective"]
     out.show(f"  task {job['task']}, " + ("no timeout" if limit["timeout"] is None
             else f"ends after {whole(limit['timeout'])} ({limit['source']})"))  # fmt: skip
+    if not job["task_known"]:
+        out.show(f"  ! the catalog has no task {job['task']} now: no due can start", "red")
     stats = client.maybe(one("jobs", str(job["id"]), "stats")) or {}
     if stats.get("runs"):
         usual = f", usually {whole(stats['median'])}" if stats["median"] is not None else ""
-        out.show(f"  {stats['success_rate']:.1%} of {stats['runs']} dues succeeded{usual}")
+        out.show(f"  {stats['success_rate']:.1%} of {many(stats['runs'], 'due')} succeeded{usual}")
     runs = list(client.pages(one("jobs", str(job["id"]), "runs"), most=5))
     out.rows(runs, [column for column in run_columns(session) if column.title != "JOB"], empty="  no runs yet")
     if job["state"] == "scheduled":

@@ -63,6 +63,8 @@ def command(said: Json, step: Json) -> str:
             words = ["jobsched release"]
         case "GET", "output":
             words = ["jobsched logs", run, "-f" if "follow=1" in query else "--tail 20"]
+        case "GET", "runs":
+            words = ["jobsched ps"]
         case "GET", "nodes":
             words = ["jobsched nodes"]
         case "PATCH", _:

@@ -12,8 +12,8 @@ import click
 
 from ... import files
 from ...clock import elapsed
-from ...daemon.folder_lock import LOCK
 from ...executor.journal import FOLDER
+from ...runner.keeper import LOCK
 from ..errors import NoAnswer, NotAllowed, NotThere
 from ..session import Session, pass_session
 from .folders import state_dir
@@ -27,7 +27,7 @@ LOOK = 0.05  # seconds between looks whether it has ended
 @click.option("--timeout", type=float, default=60, show_default=True, help="Seconds to wait for its end.")
 @pass_session
 def stop_command(session: Session, state_dir: Path, runs: bool, timeout: float) -> None:
-    """Stop the daemon, and wait for its end. What becomes of runs is said by ON_STOP in jobsched.cfg."""
+    """Stop the daemon, and wait for its end. What becomes of runs is said by ON_STOP or --on-stop."""
     try:
         with files.reading(state_dir, LOCK) as lock:
             if not is_held(lock.fileno()):

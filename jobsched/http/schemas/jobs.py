@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType, field
 from ...model import ids
 from ...model.definition import LONGEST_TAG_NAME, LONGEST_TAG_VALUE, MOST_TAGS
 from ...model.job import LONGEST_REASON, CatchUp, JobState, Overlap, Placement
+from ...model.run import OnIsolation
 from ...model.trigger import LONGEST
 from ..instants import InstantText
 from . import (
@@ -70,6 +71,9 @@ PLACEMENT = Meta(description="On how many nodes a due runs: any one, or every on
 REQUIRE = Meta(
     description="Tags that a node must have: up to 32, names of up to 64 printable characters, values of up to 200"
 )
+ON_ISOLATION = Meta(
+    description="What becomes of a run whose node is cut off: it ends, and is tried again; or it is kept, and is not"
+)
 MAX_LATE = Meta(description="Seconds from a due to its start after which the job is overdue; null: it never is by that")
 MUST_SUCCEED_EVERY = Meta(
     description="Seconds without a success after which the job is overdue; null: it never is by that"
@@ -123,6 +127,7 @@ class JobIn(Struct, forbid_unknown_fields=True):
     parameters: Annotated[dict[str, Scalar], PARAMETERS] = {}
     placement: Annotated[Placement, PLACEMENT] = "any"
     require: Annotated[Require, REQUIRE] = {}
+    on_isolation: Annotated[OnIsolation, ON_ISOLATION] = "end"
     max_late: Annotated[Late | None, MAX_LATE] = None
     must_succeed_every: Annotated[Late | None, MUST_SUCCEED_EVERY] = None
     notify: Annotated[NotifyIn | None, NOTIFY] = None
@@ -156,6 +161,7 @@ class PatchIn(Struct, forbid_unknown_fields=True):
     parameters: Annotated[dict[str, Scalar | None] | UnsetType | None, PARAMETERS] = UNSET
     placement: Annotated[Placement | UnsetType | None, PLACEMENT] = UNSET
     require: Annotated[dict[str, TagValue | None] | UnsetType | None, REQUIRE] = UNSET
+    on_isolation: Annotated[OnIsolation | UnsetType | None, ON_ISOLATION] = UNSET
     max_late: Annotated[Late | UnsetType | None, MAX_LATE] = UNSET
     must_succeed_every: Annotated[Late | UnsetType | None, MUST_SUCCEED_EVERY] = UNSET
     notify: Annotated[NotifyPatch | UnsetType | None, NOTIFY] = UNSET
@@ -229,6 +235,7 @@ class JobOut(Struct):
     parameters: Annotated[dict[str, Scalar], PARAMETERS]
     placement: Annotated[Placement, PLACEMENT]
     require: Annotated[dict[str, str], REQUIRE]
+    on_isolation: Annotated[OnIsolation, ON_ISOLATION]
     max_late: Annotated[float | None, MAX_LATE]
     must_succeed_every: Annotated[float | None, MUST_SUCCEED_EVERY]
     notify: Annotated[NotifyOut | None, NOTIFY]

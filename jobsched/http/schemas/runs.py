@@ -67,13 +67,23 @@ class RunOut(Struct):
     ]
     max_rss: Annotated[
         int | None,
-        Meta(description="Most bytes of memory of the largest of these; null: no more than the daemon had"),
+        Meta(
+            description="Most bytes of memory of the largest of these, or of all its processes together where a "
+            "control group counts them; null: no more than what started it had"
+        ),
     ]
     term_at: Annotated[
         Moment | None,
         Meta(description="When TERM was sent to it, or to what it left behind; null: it was not, or it has no process"),
     ]
     kill_at: Annotated[Moment | None, Meta(description="When KILL was sent, for TERM had not ended all; null likewise")]
+    waited_for: Annotated[
+        str | None, Meta(description="Why it waited before it started; null: it did not wait, or has not started")
+    ]
+    isolated: Annotated[
+        Moment | None,
+        Meta(description="Since when its node was cut off from the others while it went on; null: that was not so"),
+    ]
     output: Annotated[OutputOut, Meta(description="How much it printed")]
     last_line: Annotated[
         str | None,

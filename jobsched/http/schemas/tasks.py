@@ -13,7 +13,7 @@ EFFECTIVE = Meta(description="What is in force for its runs, and where that stan
 
 
 class LimitsOut(Struct):
-    """What each process of a run may take; null for as much as the daemon itself."""
+    """What each process of a run may take, and all of them together; null for as much as the daemon itself."""
 
     nice: Annotated[
         int | None,
@@ -29,6 +29,17 @@ class LimitsOut(Struct):
     ]
     files: Annotated[
         int | None, Meta(description="Files and sockets open at once; null for as many as the daemon may have")
+    ]
+    memory_total: Annotated[
+        int | None, Meta(description="Bytes that all processes of a run together may have in memory; null for no limit")
+    ]
+    pids: Annotated[int | None, Meta(description="Processes and threads of a run at once; null for no limit")]
+    cpu_share: Annotated[
+        int | None,
+        Meta(
+            description="Share of the processor against other runs, which have 100, where they want it too, from 1 to "
+            "10000; null for 100"
+        ),
     ]
 
 

@@ -18,6 +18,7 @@ Events = Annotated[list[Event], Meta(max_length=len(EVENTS))]
 RECEIVER = Meta(description="The receiver; null: the one that the operator set for all jobs")
 After = Annotated[int, Meta(ge=1, le=MOST_FAILURES)]
 AFTER = Meta(description="Failures in a row: those before this one are not told")
+_NOTHING = Watch()
 FORMAT = Meta(
     description="What the receiver of `url` takes: our JSON, or a message for Slack and Mattermost, or for Teams"
 )
@@ -62,6 +63,8 @@ class OverdueOut(Struct):
 
 def watch(max_late: float | None, must_succeed_every: float | None, notify: NotifyIn | None) -> Watch:
     """What a request asks to be watched; an event that it names twice is told once."""
+    if max_late is None and must_succeed_every is None and notify is None:
+        return _NOTHING
     return Watch(
         max_late=_span(max_late),
         must_succeed_every=_span(must_succeed_every),

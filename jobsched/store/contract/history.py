@@ -1,4 +1,4 @@
-"""What a time without daemons cost, and what a wrong clock has left behind."""
+"""What changed, what a time without daemons cost, and what a wrong clock has left behind."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
+from ...model.change import Change, Numbers
 from ...model.downtime import Downtime, DowntimeCost
 from ...model.wrong_clock import Evidence
 
@@ -50,3 +51,23 @@ class WrongClock(Protocol):
         nodes. Scheduled runs that were made by that clock and wait are skipped, for `SET_BACK`; runs that a caller
         asked for go on waiting. A node that is alive keeps its last sign of life. Calling this method twice has the
         same effect as calling it once."""
+
+
+class Changes(Protocol):
+    """What changed, in an order that all nodes share.
+
+    Each change of a run's state, each entry of the audit log about a job, and each node that comes or goes, that has a
+    problem or has none any more, is written with the change itself. It gets its number afterwards, by `number`: numbers
+    are given one after the other, and only to what is committed. So nothing appears behind a number that somebody has
+    seen already.
+    """
+
+    def number(self, most: int) -> Deferred[int]:
+        """Number up to `most` changes that have none, in the order in which they were written; how many there were.
+        Two nodes that do it at once do it one after the other."""
+
+    def after(self, number: int, most: int) -> Deferred[tuple[Sequence[Change], bool]]:
+        """Up to `most` changes with higher numbers, in order. And whether any change has no number yet."""
+
+    def numbers(self) -> Deferred[Numbers]:
+        """The oldest and the last."""

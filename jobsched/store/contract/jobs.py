@@ -1,4 +1,4 @@
-"""Jobs, the claiming of their dues, and those that are overdue."""
+"""Jobs and their keys, the claiming of their dues, and those that are overdue."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ...model.claim import Claimant, Claimed
 from ...model.hold import Hold
 from ...model.ids import Ids
 from ...model.job import Due, JobFilter, JobView
+from ...model.job_key import JobKey
 from ...model.overdue import OverdueChange
 from ...model.page import Page
 from ...model.run import Run
@@ -24,7 +25,7 @@ class Jobs(Protocol):
     def page(self, limit: int, after: str, only: JobFilter, room: int, now: datetime) -> Deferred[Page[JobView]]:
         """Up to `limit` jobs behind the place `after` ("": from the first on), as `only` asks for. `only.tasks` selects
         as `model.caller.is_among` says. Together they have no more than `room` bytes, but at least one job is returned.
-        With `only.failing`, those whose newest run that has ended is one of `model.run.FAILING`.
+        With `only.failing`, those whose newest run of `model.run.COUNTED` is one of `FAILING`.
         The size of a job is that of its varying parts (parameters, require, notify, labels, description), and 512 bytes
         for the rest. `more` is true if there are further jobs behind these. Each of `only.words` is part of
         the name, of the description, of the task or of a label (`name=value`), in whatever case; letters beyond ASCII
@@ -40,7 +41,11 @@ class Jobs(Protocol):
         - `next_due`: the soonest first, jobs without one last
         - `state`: scheduled, paused, ended; in each by next due
         - `last_ended`: by when the newest run that has ended did so; jobs without one first
-        - `attention`: overdue; jobs whose newest run that has ended was lost; failed or timed out; missed; in each what
+        - `task`: by task, byte by byte; in each by name
+        - `when`: intervals, the shortest first; cron rules, byte by byte; what runs once, the soonest first
+        - `took`: by how long the newest run took that has started and ended, among the newest `LOOKED_AT` runs; jobs
+          without one first
+        - `attention`: overdue; jobs whose newest run of `COUNTED` was lost; failed or timed out; missed; in each what
           came last first. Then the others by next due
 
         Each job comes with what is shown of its newest run, which is the run with the highest id. A run that was made
@@ -132,7 +137,8 @@ class Claims(Protocol):
           whose time has not come blocks nothing.
 
         A node that is not among its own `peers` starts nothing that waits. The reason of a started run is `IS_RUNNING`,
-        that of a run without a slot is `NO_SLOT` (`model.claim`).
+        that of a run without a slot is `NO_SLOT` (`model.claim`). The reason for which a run waited until another claim
+        started it becomes its `waited_for`.
 
         Waiting runs go first, by id. If a job does not overlap, only the head of its queue may start, and only when no
         run of the job runs in that place. No run of a job on hold may start if the hold holds what waits, unless the
@@ -164,3 +170,11 @@ class Overdue(Protocol):
         """Decide for each job whether it is overdue, and whether it still fails. A difference to what is stored is
         written, with its notification. It is written only where the job is still as it was read: if several nodes do
         this, one of them makes the change, and only that node gets the change back."""
+
+
+class JobKeys(Protocol):
+    """The keys of jobs. They are made and revoked by orders."""
+
+    def of_job(self, job_id: str) -> Deferred[list[JobKey]]:
+        """The keys of a job, those made first come first. A key ends with its job: there is none of a job that is not
+        there, nor one from before a job of that id was deleted and made again."""

@@ -1,4 +1,5 @@
-"""The daemons that share a store; and the sign of life of a daemon that has a store of its own."""
+"""The daemons that share a store, what these have in common, and the sign of life of a daemon that has a store
+of its own."""
 
 from __future__ import annotations
 
@@ -34,12 +35,13 @@ class Nodes(Protocol):
         declared it dead.
 
         `alive` is sorted by id. A node that was last seen by a clock that was ahead is in `alive` and in `late`: it may
-        be about to send a heartbeat.
+        be about to send a heartbeat. Those who follow changes are told when a node has a `problem`, and when it has
+        none any more.
         """
 
     def leave(self, node_id: str, now: datetime) -> Deferred[None]:
-        """Be no node any more, if this node is alive: it is stopped, was seen now, and has no runs and no slots. A node
-        that was declared dead stays as it is."""
+        """Be no node any more, if this node is alive: it is stopped, was seen now, and has no runs, no slots and no
+        problem. A node that was declared dead stays as it is."""
 
     def declare_dead(
         self, known: Sequence[str], silent: Sequence[str] | None, reason: str, ids: Ids, chance: Callable[[], float],
@@ -49,7 +51,9 @@ class Nodes(Protocol):
         that are in `silent` too; nodes in `silent` that were last seen by a clock that was ahead count as late then.
 
         - Running and stopping runs of nodes that are not alive become lost (or cancelled: `Run.lost`) for `reason`, and
-          are tried again as in `Runs.record`.
+          are tried again as in `Runs.record`. Of those whose `on_isolation` is "keep" it is said that they may go on
+          (`Run.taken_for_lost`), and none follows; but nothing goes on of the nodes in `known`, and what was said to go
+          on there becomes lost like the others.
         - A run that waits for one node by its name, with a due longer ago than `model.node.ABSENT`, becomes missed,
           unless a node of that name that can run it is alive or was seen within that time.
 
@@ -80,3 +84,11 @@ class SignsOfLife(Protocol):
 
     def give(self) -> Deferred[None]:
         """Make a change that changes nothing, so that the sign that the store was opened with goes with it."""
+
+
+class Settings(Protocol):
+    """What all nodes of a store have in common: values by name."""
+
+    def agreed(self, name: str, proposed: str) -> Deferred[str]:
+        """The value of that name: of all that are proposed, the first that was stored, for ever. All nodes get the
+        same."""

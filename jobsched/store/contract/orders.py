@@ -1,8 +1,10 @@
-"""The orders of callers, and the log of these orders."""
+"""The orders of callers, the log of these orders, and when the tokens of callers were used last."""
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -11,6 +13,9 @@ from ...model.order import Issued, Order, Performed
 from ...model.page import Page
 
 T = TypeVar("T")
+
+USES_APART: Final = timedelta(minutes=1)
+USES_FORGOTTEN: Final = timedelta(days=730)
 
 
 class Orders(Protocol):
@@ -39,3 +44,15 @@ class AuditEntries(Protocol):
         """Up to `limit` entries with ids before `before`, newest first, as `only` asks for. Together they have no more
         than `room` bytes, but at least one entry is returned. The size of an entry is that of `before` and `after`, and
         512 bytes for the rest."""
+
+
+class TokenUses(Protocol):
+    """The last use of each token, by its fingerprint (`config.tokens`). All nodes write here."""
+
+    def note(self, uses: Mapping[str, datetime]) -> Deferred[None]:
+        """These tokens were used at these instants. An instant is written if the one that is stored lies a minute or
+        more before it, or there is none: so a token is written once a minute, however many nodes it is used on. With
+        the first use of a token, those that were not used for two years are forgotten."""
+
+    def every(self) -> Deferred[dict[str, datetime]]:
+        """The last use of each token."""

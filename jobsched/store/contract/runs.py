@@ -45,7 +45,8 @@ class Runs(Protocol):
         self, executed: Sequence[Run], ids: Ids, chance: Callable[[], float], read_tail: Callable[[str], Tail | None]
     ) -> Deferred[bool]:
         """Write the outcome of runs, or what is known of a run that goes on (its `pid`). A run is written only if its
-        node still owns it and it is running or stopping; other runs are left as they are. Where the store is shared, an
+        node still owns it and it is running or stopping, or goes on (`Run.goes_on`); other runs are left as they
+        are. Where the store is shared, an
         end is moved so that it lies between the start and the database's now.
 
         If a run failed, timed out or was lost, and its job asks for it, the next attempt is added in the same change
@@ -71,8 +72,10 @@ class Runs(Protocol):
     def adopt(self, run_ids: Sequence[str], node_id: str, previous: Sequence[str] | None) -> Deferred[list[Run]]:
         """Give runs of daemons before this one to this node, in one change: those of `run_ids` that are running or
         stopping on a node in `previous`, if neither that node nor this one was declared dead, however late they are.
-        None, for a store that is not shared: on any node. Returns these runs as they are then, with those of `run_ids`
-        that this node has already: asked again, it gives the same. Other runs are left as they are."""
+        None, for a store that is not shared: on any node. If this one lives, also those whose `on_isolation` is "keep"
+        on a node in `previous`, dead or not; those that were taken for lost while they went on (`Run.goes_on`) run
+        again then, and that outcome is taken back. Returns these runs as they are then, with those of `run_ids` that
+        this node has already: asked again, it gives the same. Other runs are left as they are."""
 
     def left_here(self, previous: Sequence[str], name: str) -> Deferred[list[Run]]:
         """Up to 1000 runs, newest first, that the nodes in `previous` started and that are running, stopping or lost.

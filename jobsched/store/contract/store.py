@@ -35,18 +35,14 @@ from ...model.hold import Hold
 from ...model.job import Job
 from ...model.node import Node
 from ...model.run import Run
-from .changes import Changes
 from .deliveries import Deliveries
-from .history import Downtimes, WrongClock
-from .job_keys import JobKeys
+from .history import Changes, Downtimes, WrongClock
 from .job_sets import JobSets
-from .jobs import Claims, Holds, Jobs, Overdue
-from .nodes import Nodes, SignsOfLife
-from .orders import AuditEntries, Orders
+from .jobs import Claims, Holds, JobKeys, Jobs, Overdue
+from .nodes import Nodes, Settings, SignsOfLife
+from .orders import AuditEntries, Orders, TokenUses
 from .retention import Retention
 from .runs import Runs
-from .settings import Settings
-from .token_uses import TokenUses
 
 
 class ForCallers(Protocol):

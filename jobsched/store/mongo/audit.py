@@ -8,9 +8,8 @@ from datetime import datetime
 import attrs
 
 from ...model.audit import AuditFilter, Entry
-from ...model.ids import Ids, least
-from ...model.page import Page
-from ..paging import cut
+from ...model.ids import least
+from ...model.page import Page, cut
 from .documents import Document, from_document, instant_to_number, to_document
 from .transaction import Transaction
 
@@ -22,8 +21,8 @@ def write_all(transaction: Transaction, entries: Sequence[Entry]) -> list[Entry]
     of two nodes, a later change through one node could seem to come before an earlier change through the other."""
     written = list(entries)
     if written and transaction.has_clock:
-        ids, instant = Ids(), transaction.clock()
-        written = [attrs.evolve(entry, at=instant, id=ids.make(instant)) for entry in entries]
+        instant = transaction.clock()
+        written = [attrs.evolve(entry, at=instant, id=transaction.ids.make(instant)) for entry in entries]
     transaction.insert("audit", map(to_document, written))
     return written
 

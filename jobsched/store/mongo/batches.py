@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeVar
 
 from ...model.batch import Batch
 from ...model.caller import is_among
@@ -20,6 +20,7 @@ from .. import batches, performing
 from . import jobs, ordering
 from .transaction import Transaction
 
+T = TypeVar("T")
 Refused = Mapping[str, JobschedError]  # by the id of the job
 
 
@@ -27,7 +28,7 @@ class Undone(Exception):
     """Undoes the transaction. `performed`: that is the answer all the same; None: it is to be made again, with
     `refused`."""
 
-    def __init__(self, performed: Performed[Any] | None = None, refused: Refused | None = None) -> None:
+    def __init__(self, performed: Performed[Batch] | None = None, refused: Refused | None = None) -> None:
         super().__init__()
         self.performed = performed
         self.refused: Refused = refused or {}
@@ -48,7 +49,7 @@ class _Records(ordering.Records, batches.Records):
         self._refused = refused
         self._part = ""
 
-    def one(self, order: Order[Any], issued: Issued) -> Performed[Any]:
+    def one(self, order: Order[T], issued: Issued) -> Performed[T]:
         """Carry out the order on one job."""
         self._part = str(getattr(order, "job_id", ""))
         if self._part in self._refused:

@@ -28,6 +28,12 @@ NONE: Final = {59, 115, 136, 238, 303, 40324, 40573}  # no such command, stage o
 _NEW: Final = [{"$match": {"operationType": "insert"}}]
 
 
+def prepare(place: Place) -> None:
+    """Make the collection, with the index by which the server forgets what is old. Somebody may have dropped it: the
+    next news would make one that grows for ever."""
+    place[NEWS].create_index([("at", 1)], name="by_age", expireAfterSeconds=KEPT)
+
+
 def write(transaction: Transaction, instant: datetime) -> None:
     """Write down, before the commit, that other nodes should look. `who` is this node, which does not react to its own
     news. What is old, the server forgets: that needs a date of its own kind."""
@@ -55,6 +61,7 @@ class Listener(NewsListener):
         self._client.close()
 
     def _listen(self) -> None:
+        prepare(self._place)
         try:
             self._follow()
         except OperationFailure as why:

@@ -69,7 +69,9 @@ class _Records(claim_records.Records):
     def start(self, started: Sequence[Run]) -> None:
         said = values(started[0])  # all are started by one node, at one instant
         begun = {name: said[name] for name in ("state", "reason", "node", "node_id", "started")}
-        self._in.update("runs", {"_id": {"$in": [run.id for run in started]}}, begun)
+        for why in {run.waited_for for run in started}:
+            same = [run.id for run in started if run.waited_for == why]
+            self._in.update("runs", {"_id": {"$in": same}}, begun | {"waited_for": why})
         self._in.have_changed(started)
 
     def end_waiting(self, active: list[Run], state: State, reason: str, now: datetime) -> tuple[list[Run], list[Run]]:

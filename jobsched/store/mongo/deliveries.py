@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any
 
 import attrs
 
@@ -17,7 +16,7 @@ from . import runs
 from .documents import Document, from_document, instant_of, instant_to_number, up_to, values
 from .nodes import agreed_lease
 from .run_lists import must_be_known
-from .transaction import Transaction
+from .transaction import Filter, Transaction
 
 _BY_TIME = [("not_before", 1), ("_id", 1)]
 
@@ -55,7 +54,7 @@ def settle(transaction: Transaction, attempts: Sequence[Attempt]) -> None:
     transaction.update_each("deliveries", [_settled(attempt) for attempt in attempts])
 
 
-def _settled(attempt: Attempt) -> tuple[dict[str, Any], dict[str, Any]]:
+def _settled(attempt: Attempt) -> tuple[Filter, Document]:
     said = values(attempt)
     which = {"_id": said.pop("id"), "state": "waiting"}
     number = said.pop("number")
@@ -102,7 +101,7 @@ def forget(transaction: Transaction, before: datetime, most: int) -> int:
     return transaction.delete("deliveries", {"_id": {"$in": [each["_id"] for each in found]}})
 
 
-def _at(full: Sequence[str], only: Sequence[str] | None) -> dict[str, Any]:
+def _at(full: Sequence[str], only: Sequence[str] | None) -> Document:
     if only is not None:
         return {"place": {"$in": [place for place in only if place not in full]}}
     return {"place": {"$nin": list(full)}} if full else {}

@@ -61,7 +61,7 @@ def to_document(record: attrs.AttrsInstance) -> Document:
     return {"_id": document.pop("id"), **document}
 
 
-def from_document(kind: type[R], document: Mapping[str, Any]) -> R:
+def from_document(kind: type[R], document: Mapping[str, object]) -> R:
     """The record of a document. Fields that a later release has added are left out, and those that an earlier one did
     not know have their default."""
     given = {**document, "id": document["_id"]}
@@ -78,7 +78,7 @@ def plain(value: object) -> object:
     return json.dumps(value) if isinstance(value, Mapping) else value
 
 
-def from_fields(fields: Mapping[str, Any], reading: Mapping[str, Convert]) -> Document:
+def from_fields(fields: Mapping[str, object], reading: Mapping[str, Convert]) -> Document:
     """What those fields hold; `reading` says how what is not stored as it is was stored."""
     return {name: _converted(reading.get(name, _same), fields[name]) for name in fields}
 
@@ -108,7 +108,7 @@ def _conversion(hint: object) -> tuple[Convert, Convert]:
     return _same, _same
 
 
-def _is_sequence(origins: set[Any]) -> bool:
+def _is_sequence(origins: set[object]) -> bool:
     return any(getattr(origin, "__name__", "") == "Sequence" for origin in origins)
 
 

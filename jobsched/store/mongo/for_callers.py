@@ -11,17 +11,15 @@ from twisted.internet.interfaces import IReactorTime
 
 from ...threads import Bulkhead
 from ..contract import deliveries as delivery_contract
-from ..contract import job_keys as key_contract
 from ..contract import job_sets as set_contract
 from ..contract import jobs as job_contract
 from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
 from ..contract import runs as run_contract
-from ..contract import settings as settings_contract
 from ..order_groups import OrderGroups
 from . import job_keys, job_sets, nouns, run_lists
+from .nodes import Settings
 from .orders import Carrying
-from .settings import Settings
 from .transaction import Transaction, Transactions
 
 P = ParamSpec("P")
@@ -43,7 +41,7 @@ class ForCallers:
         self._writing = Bulkhead(threads, waiting)
         self.jobs: job_contract.Jobs = nouns.Jobs(self)
         self.job_sets: set_contract.JobSets = job_sets.JobSets(self)
-        self.job_keys: key_contract.JobKeys = job_keys.JobKeys(self)
+        self.job_keys: job_contract.JobKeys = job_keys.JobKeys(self)
         self.runs: run_contract.Runs = nouns.Runs(self)
         self.nodes: node_contract.Nodes = nouns.Nodes(self)
         self.holds: job_contract.Holds = nouns.Holds(self)
@@ -52,7 +50,7 @@ class ForCallers:
         self.orders: order_contract.Orders = OrderGroups(
             clock, Carrying(self), alone=False, most=threads, waiting=waiting
         )
-        self.settings: settings_contract.Settings = Settings(self)
+        self.settings: node_contract.Settings = Settings(self)
 
     def oldest_run(self) -> Deferred[datetime | None]:
         """The due of the run that was made first, of those that are kept."""

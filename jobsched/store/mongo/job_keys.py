@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from ...model.job import Job
 from ...model.job_key import JobKey
-from ..contract import job_keys as contract
+from ..contract import jobs as contract
 from . import jobs
 from .documents import from_document, plain, to_document
 from .transaction import Noun, Transaction

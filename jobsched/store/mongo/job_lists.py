@@ -3,20 +3,21 @@ takes longer the more jobs there are."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
 from ...model.caller import is_among
+from ...model.cron import Cron
 from ...model.errors import Ambiguous, NotFound, no_job
 from ...model.ids import EPOCH, MICROSECOND
 from ...model.job import Job, JobFilter, JobView
-from ...model.job_list import ListPlace, Sort
-from ...model.page import Cursor, Page
-from ...model.run import FAILING
+from ...model.job_list import LOOKED_AT, ListPlace, Sort
+from ...model.page import Cursor, Page, cut
+from ...model.run import COUNTED, FAILING
+from ...model.trigger import At, Interval
 from ...model.upcoming import Planned, PlannedFilter, Stop
-from ..paging import cut
 from . import holds, jobs, views
 from .documents import Document, instant_of, instant_to_number
 from .run_lists import must_be_known
@@ -24,6 +25,8 @@ from .transaction import Transaction
 
 CANDIDATES: Final = 10  # of jobs that share a name
 NEVER: Final = 2**62  # behind every instant
+NEVER_TOOK: Final = -1  # before every length of time
+VALUES: Final[Mapping[Sort, int]] = {"state": 2, "task": 2, "when": 3}  # that a place has before the id; else one
 CALM: Final = 9
 APART: Final = 2**58  # between two urgencies; an instant is less, to the end of the year 9999
 _URGENCY: Final[Mapping[str, int]] = {"lost": 1, "failed": 2, "timed_out": 2, "missed": 3}
@@ -109,7 +112,7 @@ def _is_in_need(transaction: Transaction, job: Job, only: JobFilter) -> bool:
     """Whether the job is as badly off as is asked for."""
     if not only.failing and (not only.needy or job.overdue is not None):
         return True
-    return _last_ended(transaction, job.id).get("state") in FAILING
+    return _last_counted(transaction, job.id).get("state") in FAILING
 
 
 def _fits(job: Job, only: JobFilter) -> bool:
@@ -131,29 +134,52 @@ def _last_ended(transaction: Transaction, job_id: str) -> Document:
     return transaction.first("runs", {"job_id": job_id, "ended": {"$ne": None}}, [("_id", -1)]) or {}
 
 
+def _last_counted(transaction: Transaction, job_id: str) -> Document:
+    """The newest that counts, for good or bad."""
+    return transaction.first("runs", {"job_id": job_id, "state": {"$in": list(COUNTED)}}, [("_id", -1)]) or {}
+
+
 def _key(transaction: Transaction, sort: Sort, job: Job) -> Key:
     next_due = NEVER if job.next_due is None else instant_to_number(job.next_due)
-    if sort == "name":
-        return (job.name, job.id)
-    if sort == "next_due":
-        return (next_due, job.id)
-    if sort == "state":
-        return (_STATES.index(job.state), next_due, job.id)
-    if sort == "last_ended":
-        return (int(_last_ended(transaction, job.id).get("ended", 0)), job.id)
-    if sort == "attention":
-        return (_attention(transaction, job), job.id)
-    return (instant_to_number(job.created), job.id) if sort == "created" else (job.id,)
+    of: dict[Sort, Callable[[], Key]] = {
+        "id": tuple,
+        "created": lambda: (instant_to_number(job.created),),
+        "name": lambda: (job.name,),
+        "next_due": lambda: (next_due,),
+        "state": lambda: (_STATES.index(job.state), next_due),
+        "last_ended": lambda: (int(_last_ended(transaction, job.id).get("ended", 0)),),
+        "attention": lambda: (_attention(transaction, job),),
+        "when": lambda: _rule(job),
+        "took": lambda: (_took(transaction, job.id),),
+        "task": lambda: (job.task, job.name),
+    }
+    return (*of[sort](), job.id)
 
 
 def _attention(transaction: Transaction, job: Job) -> int:
     """How urgent it is, and within that what came last; the rest by the next due."""
     if job.overdue is not None:
         return -instant_to_number(job.overdue)
-    last = _last_ended(transaction, job.id)
+    last = _last_counted(transaction, job.id)
     if last.get("state") in _URGENCY:
         return _URGENCY[last["state"]] * APART - int(last["ended"])
     return (CALM + 1) * APART - 1 if job.next_due is None else CALM * APART + instant_to_number(job.next_due)
+
+
+def _rule(job: Job) -> tuple[int, int, str]:
+    """Intervals by their length, cron rules by their text, what runs once by its instant."""
+    trigger = job.schedule.trigger
+    if isinstance(trigger, Interval):
+        return 0, trigger.every // MICROSECOND, ""
+    if isinstance(trigger, Cron):
+        return 1, 0, trigger.expression
+    return 2, instant_to_number(trigger.instant) if isinstance(trigger, At) else 0, ""
+
+
+def _took(transaction: Transaction, job_id: str) -> int:
+    newest = transaction.find("runs", {"job_id": job_id}, [("_id", -1)], LOOKED_AT, {"started": 1, "ended": 1})
+    both = ((run.get("started"), run.get("ended")) for run in newest)
+    return next((max(end - begin, 0) for begin, end in both if begin is not None and end is not None), NEVER_TOOK)
 
 
 def _place(transaction: Transaction, sort: Sort, text: str) -> Key | None:
@@ -161,7 +187,7 @@ def _place(transaction: Transaction, sort: Sort, text: str) -> Key | None:
     if sort == "id":
         return (text,)
     if sort != "created":
-        place = ListPlace.of(text, 2 if sort == "state" else 1)
+        place = ListPlace.of(text, VALUES.get(sort, 1))
         return (*place.values, place.job_id)
     cursor = Cursor.of(text)
     created = None if cursor is None else _creation(transaction, cursor)

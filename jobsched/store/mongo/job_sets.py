@@ -142,6 +142,7 @@ class Records(ordering.Records, job_sets.Records, standings.Records):
             job_keys.forget(self._in, some)
         entries = [job_set.carried_out(step.entry, now) for step in steps if step.entry is not None]
         self._in.insert("audit", map(to_document, entries))
+        self._in.ids.make(now + job_sets.AFTER)
         for step in steps:
             self._in.have_done(step.job, step.what)
         self.wake(asker)

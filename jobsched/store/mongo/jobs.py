@@ -1,13 +1,16 @@
-"""Jobs: each is one document, with its fields side by side. Every function runs inside a transaction."""
+"""Jobs: each is one document, with its fields side by side; and how much there is of what, for health and metrics.
+Every function runs inside a transaction."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Final
 
+from ...model.health import DELIVERY_STATES, JOB_STATES, Counts, JobInfo
 from ...model.job import Due, Job
 from .. import job_columns
 from . import holds
@@ -115,3 +118,27 @@ def move_on(transaction: Transaction, moved: Iterable[tuple[Job, datetime | None
         "jobs",
         (({"_id": job.id}, {"next_due": plain(due), "starts": job.starts + starts}) for job, due, starts in moved),
     )
+
+
+def answers(transaction: Transaction) -> None:
+    """As `Store.answers`."""
+    transaction.first("jobs", {})
+
+
+def counts(transaction: Transaction) -> Counts:
+    """As `Store.counts`."""
+    states = Counter(job.state for job in every(transaction))
+    told = Counter(each["state"] for each in transaction.find("deliveries", {}, fields={"state": 1}))
+    return Counts(
+        jobs={state: states[state] for state in JOB_STATES},
+        overdue=len(transaction.find("jobs", {"overdue": {"$ne": None}}, fields={"_id": 1})),
+        waiting=len(transaction.find("runs", {"state": "waiting"}, fields={"_id": 1})),
+        deliveries={state: told[state] for state in DELIVERY_STATES},
+    )
+
+
+def job_infos(transaction: Transaction, names: Sequence[str], most: int) -> list[JobInfo]:
+    """As `Store.job_infos`."""
+    found = sorted(every(transaction), key=lambda job: job.id)
+    each = ((job, {name: job.about.labels[name] for name in names if name in job.about.labels}) for job in found)
+    return [JobInfo(id=job.id, task=job.task, labels=labels) for job, labels in each if labels][:most]

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import attrs
+from twisted.internet.defer import Deferred
 
 from ...model import lease as leases
 from ...model.membership import Heartbeat, Joined, MembershipSnapshot
 from ...model.node import FORGOTTEN, Node
+from ..contract import nodes as contract
 from . import runs
 from .documents import from_document, instant_to_number, span_of, span_to_number, to_document, values
-from .transaction import Transaction
+from .transaction import Noun, Transaction
 
 LEASE = "lease"
 
@@ -39,7 +41,10 @@ def beat(transaction: Transaction, heartbeat: Heartbeat, local: datetime) -> Mem
     instant = transaction.now(local)
     said = values(heartbeat)
     mine = {"_id": said.pop("id"), "state": "alive"}
+    had = (transaction.first("nodes", mine) or {}).get("problem") is not None
     renewed = transaction.update("nodes", mine, {**said, "seen": instant_to_number(instant)}) == 1
+    if renewed and had != (heartbeat.problem is not None):
+        transaction.have_moved(heartbeat.id, "alive")
     there = living(transaction)
     kept = agreed_lease(transaction) or heartbeat.lease
     return MembershipSnapshot.heard(
@@ -49,7 +54,8 @@ def beat(transaction: Transaction, heartbeat: Heartbeat, local: datetime) -> Mem
 
 def leave(transaction: Transaction, node_id: str, local: datetime) -> None:
     """As `Nodes.leave`."""
-    stopped = {"state": "stopped", "seen": instant_to_number(transaction.now(local)), "running": 0, "slots": 0}
+    seen = instant_to_number(transaction.now(local))
+    stopped = {"state": "stopped", "seen": seen, "running": 0, "slots": 0, "problem": None}
     if transaction.update("nodes", {"_id": node_id, "state": "alive"}, stopped):
         transaction.have_moved(node_id, "stopped")
 
@@ -106,3 +112,18 @@ def forget(transaction: Transaction, local: datetime) -> None:
     """As `Retention.forget_nodes`."""
     before = instant_to_number(transaction.now(local) - FORGOTTEN)
     transaction.delete("nodes", {"state": {"$ne": "alive"}, "seen": {"$lt": before}})
+
+
+class Settings(Noun, contract.Settings):
+    """The noun of the contract."""
+
+    def agreed(self, name: str, proposed: str) -> Deferred[str]:
+        return self._in.write(agreed_setting, name, proposed)
+
+
+def agreed_setting(transaction: Transaction, name: str, proposed: str) -> str:
+    """As `Settings.agreed`. Of two nodes that are the first, one is undone, and finds what the other stored."""
+    found = transaction.first("settings", {"_id": name})
+    if found is None:
+        transaction.insert("settings", [{"_id": name, "value": proposed}])
+    return proposed if found is None else str(found["value"])

@@ -28,7 +28,6 @@ from ...model.run import Run, RunFilter, Tail
 from ...model.run_counts import Tally
 from ...model.upcoming import Planned, PlannedFilter
 from ...model.wrong_clock import Evidence
-from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
 from ..contract import history as history_contract
 from ..contract import jobs as job_contract
@@ -43,7 +42,6 @@ from . import (
     claims,
     dead_nodes,
     deliveries,
-    downtimes,
     holds,
     job_lists,
     jobs,
@@ -51,10 +49,10 @@ from . import (
     orders,
     outcomes,
     overdue,
-    pauses,
     retention,
     run_lists,
     runs,
+    settling,
     views,
     wrong_clock,
 )
@@ -88,10 +86,10 @@ class Jobs(Noun, job_contract.Jobs):
         return self._in.read(jobs.dues_of, job_ids)
 
     def next_pause_end(self, now: datetime) -> Deferred[datetime | None]:
-        return self._in.read(pauses.next_end, now)
+        return self._in.read(settling.next_pause_end, now)
 
     def end_pauses(self, now: datetime, most: int, ids: Ids, asker: str) -> Deferred[int]:
-        return self._in.write(pauses.end, now, most, ids, asker)
+        return self._in.write(settling.end_pauses, now, most, ids, asker)
 
 
 class Holds(Noun, job_contract.Holds):
@@ -204,7 +202,7 @@ class Deliveries(Noun, delivery_contract.Deliveries):
         return self._in.write(deliveries.settle, attempts)
 
 
-class Changes(Noun, change_contract.Changes):
+class Changes(Noun, history_contract.Changes):
     def number(self, most: int) -> Deferred[int]:
         return self._in.write(changes.number, most)
 
@@ -228,10 +226,10 @@ class Overdue(Noun, job_contract.Overdue):
 
 class Downtimes(Noun, history_contract.Downtimes):
     def before(self, node_id: str) -> Deferred[Downtime | None]:
-        return self._in.read(downtimes.before, node_id)
+        return self._in.read(dead_nodes.downtime_before, node_id)
 
     def cost(self, until: datetime) -> Deferred[DowntimeCost]:
-        return self._in.read(downtimes.cost, until)
+        return self._in.read(dead_nodes.downtime_cost, until)
 
 
 class WrongClock(Noun, history_contract.WrongClock):

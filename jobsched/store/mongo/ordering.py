@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from ...model.audit import Entry
@@ -14,13 +14,11 @@ from ...model.job import Job, JobView
 from ...model.job_key import JobKey
 from ...model.node import Node
 from ...model.order import IdempotencyKey
-from ...model.owed import Stretch
 from ...model.run import Run, State
-from ...model.trigger import Schedule
 from .. import ordering
-from ..idempotency import Known
+from ..ordering import Known
 from ..placement import LivingNodes
-from . import audit, holds, job_keys, jobs, nodes, outcomes, runs, stretches, views, wrong_clock
+from . import audit, holds, job_keys, jobs, nodes, outcomes, runs, settling, views, wrong_clock
 from .documents import Document, from_document, instant_of, instant_to_number, plain, up_to
 from .transaction import Transaction
 from .wrong_clock import OF_A_DUE
@@ -46,27 +44,14 @@ def former(job: Job, now: datetime) -> Document:
     return {"_id": job.id, **kept}
 
 
-class Records(ordering.Records):
+class Records(settling.Settling, ordering.Records):
     """Asks and writes in one transaction."""
-
-    def __init__(self, transaction: Transaction) -> None:
-        self._in = transaction
-        self.telling = transaction
 
     def now(self, local: datetime) -> datetime:
         return self._in.now(local)
 
     def wake(self, asker: str) -> None:
         self._in.wake(asker)
-
-    def settled(self, job: Job, instant: datetime) -> tuple[Job, Stretch | None]:
-        return wrong_clock.settled(self._in, job, instant)
-
-    def add(self, new: Sequence[Run], schedules: Mapping[str, Schedule], now: datetime) -> None:
-        stretches.add(self._in, new, schedules, now)
-
-    def put_job(self, job: Job) -> None:
-        jobs.put(self._in, job)
 
     def begun(self, dues: Collection[tuple[str, datetime]], besides: Sequence[Run]) -> set[tuple[str, datetime]]:
         return begun(self._in, dues, besides)
@@ -180,8 +165,8 @@ class Records(ordering.Records):
     def living_nodes(self, last_heard: Sequence[Node], own: str, local: datetime) -> LivingNodes:
         return LivingNodes(lambda: nodes.every(self._in), lambda: self._in.now(local), last_heard, own)
 
-    def recall(self, keys: Sequence[IdempotencyKey]) -> Known:
-        found = self._in.find("keys", {"_id": {"$in": [_key(key) for key in keys]}}) if keys else []
+    def recall(self, asked: Sequence[IdempotencyKey]) -> Known:
+        found = self._in.find("keys", {"_id": {"$in": [_key(key) for key in asked]}}) if asked else []
         return Known({(each["scope"], each["key"]): (each["digest"], each["target"]) for each in found})
 
     def remember(self, made: Sequence[tuple[IdempotencyKey, str, datetime]]) -> None:

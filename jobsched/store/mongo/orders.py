@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Coroutine, Sequence
+from typing import Final, TypeVar, cast
 
 from twisted.internet.defer import Deferred
-from twisted.python.failure import Failure
 
 from ...clock import elapsed
+from ...model.batch import Batch
 from ...model.errors import JobschedError
-from ...model.order import BatchJobs, Issued, Order, Performed, PutJobs
+from ...model.job_set import SetDone
+from ...model.order import BatchJobs, CreateJob, Issued, Order, Performed, PutJobs
 from .. import order_groups, performing
 from ..order_groups import Asked, Outcome
 from . import batches, job_sets
@@ -29,33 +30,38 @@ class Carrying(Noun, order_groups.Carrying):
 
     def one(self, order: Order[T], issued: Issued) -> Deferred[Performed[T]]:
         if isinstance(order, BatchJobs):
-            return self._batch(order, issued, {})
+            return _answer(self._batch(order, issued))
         if isinstance(order, PutJobs):
-            return self._set(order, issued)
+            return _answer(self._set(order, issued))
         return self._in.write(perform, order, issued)
 
     def all(self, asked: Sequence[Asked]) -> Deferred[list[Outcome]]:
         return self._in.write(create_all, asked)
 
-    def _set(self, order: PutJobs, issued: Issued, until: float | None = None) -> Deferred[Any]:
+    async def _set(self, order: PutJobs, issued: Issued) -> Performed[SetDone]:
         """While another set is put, this one collides with it, for as long as that takes."""
-        limit = elapsed() + PATIENCE if until is None else until
-        asked: Deferred[Any] = self._in.write(job_sets.perform, order, issued)
+        limit = elapsed() + PATIENCE
+        while True:
+            try:
+                return await self._in.write(job_sets.perform, order, issued)
+            except Collided:
+                if elapsed() >= limit:
+                    raise
 
-        def again(why: Failure) -> object:
-            return self._set(order, issued, limit) if why.check(Collided) and elapsed() < limit else why
+    async def _batch(self, order: BatchJobs, issued: Issued) -> Performed[Batch]:
+        refused: batches.Refused = {}
+        while True:
+            try:
+                return await self._in.write(batches.perform, order, issued, refused)
+            except batches.Undone as why:
+                if why.performed is not None:
+                    return why.performed
+                refused = why.refused
 
-        return asked.addErrback(again)
 
-    def _batch(self, order: BatchJobs, issued: Issued, refused: batches.Refused) -> Deferred[Any]:
-        def undone(why: Failure) -> object:
-            given = why.value
-            if not isinstance(given, batches.Undone):
-                return why
-            return given.performed or self._batch(order, issued, given.refused)
-
-        asked: Deferred[Any] = self._in.write(batches.perform, order, issued, refused)
-        return asked.addErrback(undone)
+def _answer(carried_out: Coroutine[Deferred[object], object, Performed[object]]) -> Deferred[Performed[T]]:
+    """That of an order on many jobs: no checker knows that an `Order[T]` which is such an order answers a T."""
+    return cast("Deferred[Performed[T]]", Deferred.fromCoroutine(carried_out))
 
 
 def perform(transaction: Transaction, order: Order[T], issued: Issued) -> Performed[T]:
@@ -63,6 +69,8 @@ def perform(transaction: Transaction, order: Order[T], issued: Issued) -> Perfor
     return performing.perform(Records(transaction), order, issued)
 
 
-def create_all(transaction: Transaction, asked: Sequence[Any]) -> list[Performed[object] | JobschedError]:
-    """As `performing.create_all`."""
-    return [*performing.create_all(Records(transaction), asked)]
+def create_all(transaction: Transaction, asked: Sequence[Asked]) -> list[Performed[object] | JobschedError]:
+    """As `performing.create_all`; all of these orders are such."""
+    new = [(order, issued) for order, issued in asked if isinstance(order, CreateJob)]
+    assert len(new) == len(asked)
+    return [*performing.create_all(Records(transaction), new)]

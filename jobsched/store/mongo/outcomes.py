@@ -78,6 +78,14 @@ class Records(outcomes.Records):
     def concerned(self, ended: Sequence[Run], *, retried: bool = False) -> dict[str, Job]:
         return self._outbox.concerned(ended, retried=retried)
 
+    def take_back(self, succeeded: Sequence[Run]) -> None:
+        for run in sorted(succeeded, key=lambda run: run.job_id):
+            its = {"_id": run.id, "node_id": run.node_id, "$or": [{"state": {"$in": list(STARTED)}}, runs.GOES_ON]}
+            found = self._in.first("runs", its)
+            if found is not None and found["isolated"] is not None and run.started is not None:
+                marked = {"_id": run.job_id, "failing": found["isolated"]}
+                self._in.update("jobs", marked, {"failing": instant_to_number(run.started)})
+
     def write_all(self, noted: Sequence[Run]) -> Sequence[Run]:
         return [run for run in noted if self.write_one(run) or self._says_the_same(run)]
 
@@ -105,4 +113,7 @@ class Records(outcomes.Records):
 def _write(transaction: Transaction, noted: Run, states: Sequence[State]) -> bool:
     said = values(noted)
     its = {"_id": noted.id, "node_id": noted.node_id, "state": {"$in": list(states)}}
-    return transaction.update("runs", its, {name: said[name] for name in outcomes.NOTES}) == 1
+    notes = {name: said[name] for name in outcomes.NOTES if name != "isolated" or noted.isolated is not None}
+    if transaction.update("runs", its, notes) == 1:
+        return True
+    return transaction.update("runs", {**its, **runs.GOES_ON}, notes) == 1

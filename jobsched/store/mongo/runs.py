@@ -9,11 +9,12 @@ import attrs
 
 from ...model.errors import no_run
 from ...model.run import ACTIVE, STARTED, Run, Tail
-from .documents import Document, from_document, instant_of, instant_to_number
+from .documents import Document, from_document, instant_of, instant_to_number, values
 from .transaction import Filter, Order, Transaction
 
 MOST_LEFT = 1000
 _STARTED = {"$in": list(STARTED)}
+GOES_ON: Document = {"state": "lost", "$expr": {"$eq": ["$isolated", "$ended"]}, "isolated": {"$ne": None}}  # as `Run`
 _SHOWN = {"parameters": 0}
 
 
@@ -38,18 +39,26 @@ def left_behind(transaction: Transaction, node_id: str) -> list[Run]:
 
 def adopt(transaction: Transaction, run_ids: Sequence[str], node_id: str, previous: Sequence[str] | None) -> list[Run]:
     """As `Runs.adopt`. The nodes are written, so that a burial of one of them, and this, cannot both be."""
-    theirs: Filter = {"_id": {"$in": list(run_ids)}, "state": _STARTED}
+    theirs: Filter = {"_id": {"$in": list(run_ids)}, "state": {"$in": [*STARTED, "lost"]}}
     if previous is not None:
         living = {"_id": {"$in": [*previous, node_id]}, "state": "alive"}
         alive = [each["_id"] for each in transaction.find("nodes", living, fields={"_id": 1})]
         if node_id not in alive:
             return []
         transaction.hold_all("nodes", alive)
-        theirs = {**theirs, "node_id": {"$in": alive}}
-    found = _all(transaction, theirs, [("_id", 1)])
-    if found:
-        transaction.update("runs", {"_id": {"$in": [run.id for run in found]}}, {"node_id": node_id})
-    return [attrs.evolve(run, node_id=node_id) for run in found]
+        theirs = {**theirs, "node_id": {"$in": [*previous, node_id]}}
+    found = [
+        run
+        for run in _all(transaction, theirs, [("_id", 1)])
+        if run.goes_on
+        or (run.state in STARTED and (previous is None or run.node_id in alive or run.on_isolation == "keep"))
+    ]
+    adopted = [run.heard_of_again(node_id) for run in found]
+    for run in adopted:
+        said = {name: values(run)[name] for name in ("node_id", "state", "reason", "ended")}
+        transaction.update("runs", {"_id": run.id}, said)
+    transaction.have_changed([after for before, after in zip(found, adopted, strict=True) if before.goes_on])
+    return adopted
 
 
 def left_here(transaction: Transaction, previous: Sequence[str], name: str) -> list[Run]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from pymongo.errors import CollectionInvalid, PyMongoError
 
 from ...model.errors import BadStore
-from .change_stream import KEPT, NEWS
+from .change_stream import prepare
 from .client import Place, connect, database, must_have_transactions
 from .db_errors import words
 from .job_keys import KEYS
@@ -49,9 +49,10 @@ def _upgrade(place: Place, name: str) -> None:
         )
     if strange and not found:
         raise BadStore(f"store: {name} has a collection `jobs` that Jobsched did not make; name another database")
-    for number, step in enumerate(STEPS[found:], found + 1):
+    for number, step in enumerate(STEPS, 1):  # all: what somebody dropped, or did not put back, is made again
         step(place)
-        place.settings.update_one({"_id": VERSION}, {"$max": {"value": number}}, upsert=True)
+        if number > found:
+            place.settings.update_one({"_id": VERSION}, {"$max": {"value": number}}, upsert=True)
 
 
 def _collection(place: Place, name: str, **indexes: Keys) -> None:
@@ -92,8 +93,7 @@ def _jobs(place: Place) -> None:
 
 def _news(place: Place) -> None:
     """What nodes tell each other: see `change_stream`."""
-    _collection(place, NEWS)
-    place[NEWS].create_index([("at", 1)], name="by_age", expireAfterSeconds=KEPT)
+    prepare(place)
 
 
 def _keys(place: Place) -> None:

@@ -17,7 +17,6 @@ from ...model.health import Counts, JobInfo
 from ...reactor_types import WithTimers
 from ...threads import Pool
 from ..asking import Asking
-from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
 from ..contract import history as history_contract
 from ..contract import jobs as job_contract
@@ -25,13 +24,11 @@ from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
 from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
-from ..contract import settings as setting_contract
-from ..contract import token_uses as token_uses_contract
-from . import change_stream, changes, counts, db_errors, nouns
+from . import change_stream, changes, db_errors, jobs, nouns
 from .client import begin, connect, database
 from .db_errors import Collided
 from .for_callers import ForCallers
-from .settings import Settings
+from .nodes import Settings
 from .token_uses import TokenUses
 from .transaction import Transaction
 
@@ -76,7 +73,7 @@ class Store(Asking[Transaction]):
         self.holds: job_contract.Holds = nouns.Holds(self)
         self.orders: order_contract.Orders = nouns.Orders(self)
         self.audit: order_contract.AuditEntries = nouns.AuditEntries(self)
-        self.settings: setting_contract.Settings = Settings(self)
+        self.settings: node_contract.Settings = Settings(self)
         self.claims: job_contract.Claims = nouns.Claims(self)
         self.runs: run_contract.Runs = nouns.Runs(self)
         self.nodes: node_contract.Nodes = nouns.Nodes(self)
@@ -86,8 +83,8 @@ class Store(Asking[Transaction]):
         self.wrong_clock: history_contract.WrongClock = nouns.WrongClock(self)
         self.downtimes: history_contract.Downtimes = nouns.Downtimes(self)
         self.retention: retention_contract.Retention = nouns.Retention(self)
-        self.changes: change_contract.Changes = nouns.Changes(self)
-        self.token_uses: token_uses_contract.TokenUses = TokenUses(self)
+        self.changes: history_contract.Changes = nouns.Changes(self)
+        self.token_uses: order_contract.TokenUses = TokenUses(self)
 
     @property
     def for_callers(self) -> ForCallers:
@@ -106,13 +103,13 @@ class Store(Asking[Transaction]):
 
     def answers(self) -> Deferred[None]:
         """As the contract has it, as the next two."""
-        return self.read(counts.answers)
+        return self.read(jobs.answers)
 
     def counts(self) -> Deferred[Counts]:
-        return self.read(counts.counts)
+        return self.read(jobs.counts)
 
     def job_infos(self, labels: Sequence[str], most: int) -> Deferred[list[JobInfo]]:
-        return self.read(counts.job_infos, labels, most)
+        return self.read(jobs.job_infos, labels, most)
 
     def renew(self) -> None:
         """Nothing is to be done: the driver finds the primary by itself, and leaves connections to what was one."""

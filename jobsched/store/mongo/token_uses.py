@@ -7,8 +7,8 @@ from datetime import datetime
 
 from twisted.internet.defer import Deferred
 
-from ..contract import token_uses as contract
-from ..contract.token_uses import APART, FORGOTTEN
+from ..contract import orders as contract
+from ..contract.orders import USES_APART, USES_FORGOTTEN
 from .documents import instant_of, instant_to_number, up_to
 from .transaction import Noun, Transaction
 
@@ -30,10 +30,10 @@ def note(transaction: Transaction, uses: Mapping[str, datetime]) -> None:
         instant = uses[fingerprint]
         used = {"used": instant_to_number(instant)}
         if fingerprint not in stored:
-            transaction.delete("token_uses", {"used": {"$lt": instant_to_number(instant - FORGOTTEN)}})
+            transaction.delete("token_uses", {"used": {"$lt": instant_to_number(instant - USES_FORGOTTEN)}})
             transaction.insert("token_uses", [{"_id": fingerprint, **used}])
-        elif stored[fingerprint] <= instant - APART:
-            transaction.update("token_uses", {"_id": fingerprint, "used": up_to(instant - APART)}, used)
+        elif stored[fingerprint] <= instant - USES_APART:
+            transaction.update("token_uses", {"_id": fingerprint, "used": up_to(instant - USES_APART)}, used)
 
 
 def every(transaction: Transaction) -> dict[str, datetime]:

@@ -14,11 +14,10 @@ import attrs
 from sqlalchemy import delete, insert, or_, select
 
 from ...model.audit import AuditFilter, Entry
-from ...model.ids import Ids, least
-from ...model.page import Page
-from ..paging import cut
+from ...model.ids import least
+from ...model.page import Page, cut
+from .column_types import weight
 from .many import Many, named
-from .paging import weight
 from .tables import audit
 from .transaction import Query, Transaction, database_now, has_clock
 
@@ -42,8 +41,7 @@ def write_all(transaction: Transaction, entries: Sequence[Entry]) -> list[Entry]
     written = list(entries)
     instant = database_now(transaction, entries[0].at)
     if has_clock(transaction):
-        ids = Ids()
-        written = [attrs.evolve(entry, at=instant, id=ids.make(instant)) for entry in entries]
+        written = [attrs.evolve(entry, at=instant, id=transaction.ids.make(instant)) for entry in entries]
     _WRITE.execute(transaction, map(_values, written))
     return written
 

@@ -1,4 +1,5 @@
-"""Copies of an SQLite store: made while daemons work, and looked at before one takes the place of the store."""
+"""The file of an SQLite store, and copies of it: made while daemons work, and looked at before one takes the place of
+the store."""
 
 from __future__ import annotations
 
@@ -7,10 +8,18 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from sqlalchemy.engine import make_url
+
 from ...model.errors import BadStore
 
 PAGES = 1000  # copied at a time; writers go on in between
 WAIT = 0.01  # seconds between two such steps
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite store. None: another kind of store, or a store in memory."""
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
 def copy(source: Path, target: Path) -> None:

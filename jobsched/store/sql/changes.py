@@ -6,17 +6,52 @@ rows are written without, and whoever is asked for changes numbers those that ar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from operator import attrgetter
 
-from sqlalchemy import Select, bindparam, delete, func, insert, literal, literal_column, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    Select,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    literal_column,
+    select,
+    text,
+    true,
+    update,
+)
 
 from ...model.change import Change, Numbers
+from .column_types import Instant, Words
 from .many import Many
-from .tables import changes, settings
+from .tables import metadata, settings
 from .transaction import Transaction
 
+changes = Table(  # since 0005: what callers follow
+    "changes",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("number", BigInteger),  # NULL until one is given
+    Column("at", Instant, nullable=False),
+    Column("kind", Words(8), nullable=False),
+    Column("what", Words(32), nullable=False),
+    Column("job_id", Words(63)),
+    Column("run_id", Words(36)),
+    Column("node_id", Words(36)),
+    Column("task", Words(255)),
+    Index("changes_number", "number", unique=True),
+)
+
+SHARE = 500  # changes in one statement, where others wait for it
 _COUNTER = settings.c.name == "last_change"
 _LAST = select(settings.c.value).where(_COUNTER)
 _WITHOUT = select(changes.c.id).where(changes.c.number.is_(None)).order_by(changes.c.id)
@@ -32,9 +67,24 @@ _values = attrgetter(*_TOLD)
 
 
 def of_all(transaction: Transaction, found: Select[tuple[str, str, str]]) -> None:
-    """What was done to many jobs, as a query finds it: id, task, what. It is written at once."""
+    """What was done to many jobs, as a query finds it, sorted: id, task, what. It is written at once."""
     told = found.add_columns(literal("job"), literal_column(_NOW[transaction.dialect.name]))
-    transaction.execute(insert(changes).from_select(["job_id", "task", "what", "kind", "at"], told))
+    job_id = found.selected_columns[0]
+    for which in _pieces(transaction, found.with_only_columns(job_id), job_id):
+        transaction.execute(insert(changes).from_select(["job_id", "task", "what", "kind", "at"], told.where(which)))
+
+
+def _pieces(
+    transaction: Transaction, found: Select[tuple[str]], job_id: ColumnElement[str]
+) -> Iterator[ColumnElement[bool]]:  # fmt: skip
+    """Which of these jobs one statement is to tell of. As long as it runs, MariaDB lets nobody else add a change: it
+    does not know how many numbers the statement takes. Claims would wait for all of it."""
+    if transaction.dialect.name != "mysql":
+        yield true()
+        return
+    ids = transaction.execute(found).scalars().all()
+    for begin in range(0, len(ids), SHARE):
+        yield job_id.between(ids[begin], ids[min(begin + SHARE, len(ids)) - 1])
 
 
 def write(transaction: Transaction) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import update
+from sqlalchemy import case, update
 
 from ...model.claim import Claimant, Claimed
 from ...model.hold import Hold
@@ -70,7 +70,10 @@ class _Records(start_counts.Giving, claim_records.Records):
         one = started[0]  # all are started by one node, at one instant
         values = {name: getattr(one, name) for name in ("state", "reason", "node", "node_id", "started")}
         waiting = runs.c.id.in_([run.id for run in started]), runs.c.state == "waiting"
-        self._in.execute(update(runs).where(*waiting).values(values))
+        waited = [run.id for run in started if run.waited_for is not None]
+        why = case((runs.c.id.in_(waited), runs.c.reason), else_=None)  # MariaDB has the old reason until it is set
+        said = [("waited_for", why)] if waited else []
+        self._in.execute(update(runs).where(*waiting).ordered_values(*said, *values.items()))
         self._in.have_changed(started)
 
     def end_waiting(self, active: list[Run], state: State, reason: str, now: datetime) -> tuple[list[Run], list[Run]]:

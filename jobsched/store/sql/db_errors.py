@@ -1,11 +1,12 @@
-"""When the database fails: whether to ask again, whether it is our fault, and what to tell the caller."""
+"""When the database fails: whether to ask again, whether it is our fault, and what to tell the caller. No
+password is told."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from sqlalchemy import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 Kind = Literal["again", "elsewhere", "raced", "unavailable", "fault"]
@@ -13,6 +14,15 @@ Kind = Literal["again", "elsewhere", "raced", "unavailable", "fault"]
 # Primary result codes: busy, locked, out of memory, read-only, interrupted, I/O error, corrupt, disk full, cannot be
 # opened, locking protocol, permission, authorisation, not a database.
 SQLITE = {5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 3, 23, 26}
+
+# What SQLite does not say of them: busy, read-only, corrupt, disk full, not a database.
+REMEDIES = {
+    5: "another program holds it for long; fuser on the file tells which",
+    8: "the file, its folder or its disk is not to be written by this daemon",
+    11: "put a backup in its place: jobsched restore",
+    13: "make room on the disk with the file",
+    26: "put a backup in its place: jobsched restore",
+}
 
 # SQLSTATE, or the class that its first two characters are: connection, authorisation, no such database, resources (disk
 # full, too many connections), operator (shutting down, starting up, statement timeout), system, internal, and then
@@ -91,10 +101,26 @@ def is_read_only(url: URL, said: BaseException | None) -> bool:
     return False
 
 
+def make_url_safe(url: str | URL) -> str:
+    """`url` without its password, for messages."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return "the given URL"
+    secret = [name for name in parsed.query if "pass" in name.lower()]
+    return parsed.difference_update_query(secret).render_as_string(hide_password=True)
+
+
 def words(url: URL, why: Exception) -> str:
     """What the database said, in one line and without the password."""
     said, password = line(why), url.password
     return said.replace(password, "***") if password and len(password) > 3 else said
+
+
+def remedy(why: Exception) -> str:
+    """What to do, behind the words of SQLite; of another database nothing is known."""
+    code = getattr(getattr(why, "orig", None), "sqlite_errorcode", 0) & 0xFF
+    return f" ({REMEDIES[code]})" if code in REMEDIES else ""
 
 
 def line(why: Exception) -> str:

@@ -10,10 +10,9 @@ from datetime import datetime
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
-from ...model.downtime import Downtime, DowntimeCost
+from ...model.downtime import Downtime, DowntimeCost, downtime_before
 from ...model.ids import least
 from ...model.node import Node
-from .. import absence
 from . import holds
 from . import nodes as node_rows
 from .jobs import AWAKE
@@ -29,7 +28,7 @@ _GIVE = (
 
 def before(transaction: Transaction, node_id: str) -> Downtime | None:
     """The downtime that ended when that node began. None: another node lived then, or there was no node before."""
-    return absence.before(node_rows.every(transaction), node_id)
+    return downtime_before(node_rows.every(transaction), node_id)
 
 
 def cost(transaction: Transaction, until: datetime) -> DowntimeCost:

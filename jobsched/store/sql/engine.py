@@ -20,7 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from ...clock import elapsed
 from ...model.errors import BadStore
 from . import db_errors, hints, server_support
-from .url import make_url_safe
+from .db_errors import make_url_safe
 
 BUSY_SECONDS = 10  # how long to wait for a lock that another transaction holds
 STATEMENT_SECONDS = 20  # how long the database may work at one statement
@@ -193,6 +193,7 @@ def _tame_sqlite(engine: Engine, _waits: Waits) -> None:
         raw.isolation_level = None
         for name, value in SQLITE.items():
             raw.execute(f"PRAGMA {name}={value}")
+        raw.create_function("lower", 1, str.lower, deterministic=True)  # SQLite's own knows ASCII alone
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:

@@ -10,16 +10,14 @@ from twisted.internet.defer import Deferred
 
 from ...threads import Bulkhead
 from ..contract import deliveries as delivery_contract
-from ..contract import job_keys as key_contract
 from ..contract import job_sets as set_contract
 from ..contract import jobs as job_contract
 from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
 from ..contract import runs as run_contract
-from ..contract import settings as settings_contract
 from ..order_groups import OrderGroups
 from . import job_keys, job_sets, nouns, queries
-from .settings import Settings
+from .nodes import Settings
 from .transaction import Transaction, Transactions
 
 P = ParamSpec("P")
@@ -50,14 +48,14 @@ class ForCallers:
         self._writing = writing
         self.jobs: job_contract.Jobs = nouns.Jobs(self)
         self.job_sets: set_contract.JobSets = job_sets.JobSets(self)
-        self.job_keys: key_contract.JobKeys = job_keys.JobKeys(self)
+        self.job_keys: job_contract.JobKeys = job_keys.JobKeys(self)
         self.runs: run_contract.Runs = nouns.Runs(self)
         self.nodes: node_contract.Nodes = nouns.Nodes(self)
         self.holds: job_contract.Holds = nouns.Holds(self)
         self.deliveries: delivery_contract.Deliveries = nouns.Deliveries(self)
         self.audit: order_contract.AuditEntries = nouns.AuditEntries(self)
         self.orders: order_contract.Orders = orders(self)
-        self.settings: settings_contract.Settings = Settings(self)
+        self.settings: node_contract.Settings = Settings(self)
 
     def oldest_run(self) -> Deferred[datetime | None]:
         return self.read(queries.oldest_run)

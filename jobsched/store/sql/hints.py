@@ -1,16 +1,19 @@
-"""Which index is to be used, said to databases that would take another: SQLite keeps no statistics, MariaDB prefers to
-read a table backwards."""
+"""Which index is to be used, said to databases that would take another or none: SQLite keeps no statistics, MariaDB
+prefers to read a table backwards, PostgreSQL does not know yet of what was just written."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, Select, Table
+from sqlalchemy import Engine, Select, Table, text
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
+
+from .transaction import Transaction
 
 Query = TypeVar("Query", bound=Select[Any])
 
 PRIMARY = {"sqlite": "sqlite_autoindex_{}_1", "mysql": "PRIMARY"}
+_BY_INDEXES = text("SET LOCAL enable_seqscan = off")
 
 
 def by_index(query: Query, table: Table, index: str, dialect: str) -> Query:
@@ -19,6 +22,13 @@ def by_index(query: Query, table: Table, index: str, dialect: str) -> Query:
         index = PRIMARY.get(dialect, "").format(table.name)
     query = query.with_hint(table, f"INDEXED BY {index}", "sqlite")
     return query.with_hint(table, f"FORCE INDEX ({index})", "mysql")
+
+
+def by_indexes(transaction: Transaction) -> None:
+    """From here on, use an index wherever there is one. PostgreSQL may know nothing yet of thousands of rows that were
+    just written: it takes the table for empty, and looks through all of it for each row of another."""
+    if transaction.dialect.name == "postgresql":
+        transaction.execute(_BY_INDEXES)
 
 
 class _Hinted(SQLiteCompiler):

@@ -19,7 +19,7 @@ from ...model.order import Versions
 from ...model.selection import Selection
 from .. import holding
 from . import listen_notify
-from .releases import of_older_release
+from .nodes import of_older_release
 from .tables import hold, jobs
 from .transaction import Transaction, database_now, has_clock, in_utc
 from .visibility import of_tasks, selected

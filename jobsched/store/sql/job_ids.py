@@ -10,7 +10,7 @@ from ...model.caller import Caller
 from ...model.job import Job
 from .. import job_ids
 from . import runs as run_rows
-from .releases import of_older_release
+from .nodes import of_older_release
 from .tables import former_jobs, jobs, runs
 from .transaction import Transaction
 

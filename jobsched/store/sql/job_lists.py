@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from functools import cache, lru_cache, reduce
 from typing import Any
 
+import attrs
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    LargeBinary,
     String,
     and_,
     bindparam,
@@ -23,39 +25,51 @@ from sqlalchemy import (
 )
 
 from ...model.ids import EPOCH, MICROSECOND
-from ...model.job_list import LOOKED_AT, RECENT, Activity, JobOrder, ListPlace, Outcome, Sort
+from ...model.job_list import IDLE, LOOKED_AT, RECENT, Activity, JobOrder, ListPlace, Outcome, Sort
 from ...model.page import Cursor
-from ...model.run import ACTIVE, ENDED, FAILING, State
+from ...model.run import ACTIVE, COUNTED, ENDED, FAILING, State
 from .hints import by_index
 from .tables import former_jobs, job_labels, jobs, runs
 from .transaction import Query, Transaction
 
 NEVER = 2**62  # behind every instant
+NEVER_TOOK = -1  # before every length of time
 KNOWN = 1024  # jobs whose last outcomes are kept as they were read: two pages of the list; 5 KB each
 
 _MADE = type_coerce(jobs.c.created, BigInteger)
 _NEXT = func.coalesce(type_coerce(jobs.c.next_due, BigInteger), NEVER)
 _STATE = case((jobs.c.paused.is_(True), 1), (jobs.c.next_due.is_(None), 2), else_=0)
+_AT = type_coerce(jobs.c.at, BigInteger)
+_KIND = case((jobs.c.every.is_not(None), 0), (jobs.c.cron.is_not(None), 1), else_=2)
+_STARTED, _OVER = type_coerce(runs.c.started, BigInteger), type_coerce(runs.c.ended, BigInteger)
+_TOOK = case((_OVER < _STARTED, 0), else_=_OVER - _STARTED)
 Key = ColumnElement[int] | ColumnElement[str]
+_OF_THE_ROW: dict[Sort, Sequence[Key]] = {
+    "id": [],
+    "created": [_MADE],
+    "name": [jobs.c.name],
+    "next_due": [_NEXT],
+    "state": [_STATE, _NEXT],
+    "task": [jobs.c.task, jobs.c.name],
+    "when": [_KIND, func.coalesce(type_coerce(jobs.c.every, BigInteger), _AT, 0), func.coalesce(jobs.c.cron, "")],
+}
 CALM = 9
 APART = 2**58  # between two urgencies; an instant is less, to the end of the year 9999
+_JUDGED = runs.c.state.in_(COUNTED)
 _ENDED: dict[str, State] = {state: state for state in ENDED}
 _URGENCY = {"lost": 1, "failed": 2, "timed_out": 2, "missed": 3}
 
 
-def keys(transaction: Transaction, sort: Sort) -> list[Key]:
+def keys(transaction: Transaction, sort: Sort) -> Sequence[Key]:
     """What the list is sorted by, before the id; instants are numbers."""
-    if sort == "name":
-        return [jobs.c.name]
-    if sort == "next_due":
-        return [_NEXT]
-    if sort == "state":
-        return [_STATE, _NEXT]
     if sort == "last_ended":
         return [func.coalesce(_last(transaction, type_coerce(runs.c.ended, BigInteger)), 0)]
     if sort == "attention":
         return [_attention(transaction)]
-    return [_MADE] if sort == "created" else []
+    if sort == "took":
+        took = _last(transaction, _TOOK, runs.c.started.is_not(None), runs.c.id >= func.coalesce(_EDGE, ""))
+        return [func.coalesce(took, NEVER_TOOK)]
+    return _OF_THE_ROW[sort]
 
 
 def ordered(
@@ -113,16 +127,18 @@ def _behind(columns: Sequence[Key], values: Sequence[int | str], back: bool) -> 
     return and_(first <= value if back else first >= value, or_(*found))
 
 
-def _last(transaction: Transaction, column: ColumnElement[int]) -> ColumnElement[int]:
-    """Of the newest run of a job that has ended."""
-    its = select(column).where(runs.c.job_id == jobs.c.id, runs.c.ended.is_not(None))
+def _last(
+    transaction: Transaction, column: ColumnElement[int], *only: ColumnElement[bool]
+) -> ColumnElement[int]:  # fmt: skip
+    """Of the newest run of a job that has ended, and that is as `only` says."""
+    its = select(column).where(runs.c.job_id == jobs.c.id, runs.c.ended.is_not(None), *only)
     newest = its.order_by(runs.c.id.desc()).limit(1)
     return by_index(newest, runs, "runs_of_job", transaction.dialect.name).correlate(jobs).scalar_subquery()
 
 
 def fails(transaction: Transaction) -> ColumnElement[bool]:
-    """Whether the newest run of a job that has ended is one that somebody has to look at."""
-    return and_(_has_failed(), _last(transaction, runs.c.state).in_(FAILING))
+    """Whether the newest run of a job that counts (`COUNTED`) is one that somebody has to look at."""
+    return and_(_has_failed(), _last(transaction, runs.c.state, _JUDGED).in_(FAILING))
 
 
 def _has_failed() -> ColumnElement[bool]:
@@ -140,18 +156,40 @@ def _attention(transaction: Transaction) -> ColumnElement[int]:
     fares = case(*((runs.c.state == state, urgency * APART - ended) for state, urgency in _URGENCY.items()), else_=calm)
     return case(
         (jobs.c.overdue.is_not(None), -type_coerce(jobs.c.overdue, BigInteger)),
-        (_has_failed(), func.coalesce(_last(transaction, fares), calm)),
+        (_has_failed(), func.coalesce(_last(transaction, fares, _JUDGED), calm)),
         else_=calm,
     )
 
 
+def _beyond_ascii(text: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether it takes more bytes than it has characters. A pattern would begin anew at each character: that took nine
+    times as long on SQLite."""
+    return func.length(text) < func.length(cast(text, LargeBinary))
+
+
 def found_by(transaction: Transaction, word: str) -> ColumnElement[bool]:
-    """Whether a word stands in the name, the description, the task or a label of a job. MariaDB alone knows the two
-    cases of letters beyond ASCII: PostgreSQL does not where it compares byte by byte."""
-    word = word.lower() if transaction.dialect.name == "mysql" else word.encode().lower().decode()
+    """Whether a word stands in the name, the description, the task or a label of a job, whatever the case of letters.
+    SQLite's LIKE knows no cases in ASCII, and what else there is takes a call of Python's for each row. PostgreSQL
+    knows the two cases beyond ASCII by a locale alone, and ours compares byte by byte: so there it is that of the
+    database, behind ASCII's own rule, which some locales change. Most texts have nothing beyond ASCII: they are spared.
+    """
+    kind, small = transaction.dialect.name, word.lower()
+
+    def lowered(column: ColumnElement[str]) -> ColumnElement[bool]:
+        if kind == "sqlite":
+            plain, every, beyond = column, func.lower(column), _beyond_ascii(column)
+        elif kind == "postgresql":
+            plain = func.lower(column)
+            every, beyond = func.lower(plain.collate("default")), func.octet_length(column) > func.char_length(column)
+        else:
+            return func.lower(column).contains(small, autoescape=True)
+        return or_(plain.contains(small, autoescape=True), beyond & every.contains(small, autoescape=True))
 
     def holds(column: ColumnElement[str]) -> ColumnElement[bool]:
-        return func.lower(column).contains(word, autoescape=True)
+        if word == small and (kind == "sqlite" or word.isascii()):
+            return lowered(column)
+        # A server has rules of its own for some letters.
+        return or_(lowered(column), column.contains(word, autoescape=True))
 
     label = job_labels.c.name + literal("=") + job_labels.c.value
     labelled = jobs.c.id.in_(select(job_labels.c.job_id).where(holds(label)))
@@ -179,15 +217,13 @@ def activity(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, Acti
     counts = select(runs.c.job_id, func.count()).where(runs.c.state.in_(ACTIVE), runs.c.job_id.in_(job_ids))
     active = {row[0]: int(row[1]) for row in transaction.execute(counts.group_by(runs.c.job_id))}
     newest = transaction.execute(_newest(transaction.dialect.name), {"ids": list(job_ids)})
-    recent = {str(row[0]): outcomes(str(row[1])) for row in newest if row[1]}
-    return {
-        job_id: Activity(active=active.get(job_id, 0), recent=recent.get(job_id, ())) for job_id in {*active, *recent}
-    }
+    done = {str(row[0]): lately(str(row[1])) for row in newest if row[1]}
+    return done | {job_id: attrs.evolve(done.get(job_id, IDLE), active=count) for job_id, count in active.items()}
 
 
 @lru_cache(KNOWN)  # who follows a list asks again, and few jobs have run meanwhile
-def outcomes(lines: str) -> tuple[Outcome, ...]:
-    """The newest of these runs that have ended."""
+def lately(lines: str) -> Activity:
+    """What a job has done, as the newest of these runs have it that have ended."""
     found: list[Outcome] = []
     for line in sorted(lines.split(LINE), reverse=True):  # by the ids that they begin with
         run_id, state, due, took, task = line.split(FIELD, 4)
@@ -196,15 +232,14 @@ def outcomes(lines: str) -> tuple[Outcome, ...]:
             found.append(Outcome(run_id, task, EPOCH + timedelta(microseconds=int(due)), _ENDED[state], duration))
             if len(found) == RECENT:
                 break
-    return tuple(found)
+    return Activity(recent=tuple(found))
 
 
 @cache
 def _newest(dialect: str) -> Query:
     """The newest runs of each job, as one text: to fetch a row for each of them takes longer than to find them all."""
-    due, started, ended = (type_coerce(column, BigInteger) for column in (runs.c.due, runs.c.started, runs.c.ended))
-    took = case((ended < started, 0), else_=ended - started)
-    fields = runs.c.id, runs.c.state, _digits(due), func.coalesce(_digits(took), ""), runs.c.task
+    due = type_coerce(runs.c.due, BigInteger)
+    fields = runs.c.id, runs.c.state, _digits(due), func.coalesce(_digits(_TOOK), ""), runs.c.task
     line = reduce(lambda before, field: before + FIELD + field, fields)
     its = select(func.aggregate_strings(line, LINE)).where(
         runs.c.job_id == jobs.c.id, runs.c.id >= func.coalesce(_EDGE, "")

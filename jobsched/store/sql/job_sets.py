@@ -15,8 +15,9 @@ from ...model.labels import Label
 from .. import job_sets
 from ..contract import job_sets as contract
 from . import ordering, staging, standing
+from .hints import by_indexes
 from .tables import settings
-from .transaction import Noun, by_indexes
+from .transaction import Noun
 
 _LOCK = settings.c.name == "job_set"
 

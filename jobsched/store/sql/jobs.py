@@ -13,13 +13,12 @@ from sqlalchemy import Update, and_, bindparam, delete, false, insert, or_, sele
 from ...model.hold import Hold
 from ...model.ids import EPOCH
 from ...model.job import Due, Job, JobFilter
-from ...model.page import Page
+from ...model.page import Page, cut
 from ...model.upcoming import Planned, PlannedFilter, Stop
 from ..job_columns import from_row, of, pause_of, schedule_of
-from ..paging import cut
 from . import holds, job_keys, job_lists, labels
+from .column_types import weight
 from .many import Many, named
-from .paging import weight
 from .tables import jobs
 from .transaction import Query, TableRow, Transaction
 from .visibility import of_tasks

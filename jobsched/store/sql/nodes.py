@@ -1,4 +1,5 @@
-"""Nodes in the store: which nodes live, by the database's clock. Every function runs inside a transaction.
+"""Nodes in the store: which nodes live, by the database's clock, and what they have in common. Every function runs
+inside a transaction.
 
 In the row of a node, `seen` is carried ahead by the difference between the node's lease and 10 s. So the rule "a node
 whose `seen` is older than 10 s is dead" is true for every lease, even for a daemon of a release that knows no other
@@ -7,33 +8,22 @@ lease. `to_row` and `from_row` carry `seen` there and back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import attrs
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    delete,
-    func,
-    insert,
-    select,
-    true,
-    type_coerce,
-    update,
-)
+from sqlalchemy import BigInteger, ColumnElement, delete, func, insert, select, type_coerce, update
+from twisted.internet.defer import Deferred
 
 from ...model import lease as leases
-from ...model.ids import EPOCH, MICROSECOND, Ids
+from ...model.ids import EPOCH, MICROSECOND
 from ...model.membership import Heartbeat, Joined, MembershipSnapshot
-from ...model.node import ABSENT, FORGOTTEN, Node
-from ...model.run import STARTED, Run
-from .. import absence
+from ...model.node import FORGOTTEN, Node
+from ...model.run import STARTED
+from ..contract import nodes as contract
 from ..placement import LivingNodes
-from . import outbox, start_counts
-from . import runs as run_rows
 from .tables import nodes, runs, settings
-from .transaction import Query, TableRow, Transaction, database_now
+from .transaction import Noun, TableRow, Transaction, database_now
 
 _LEASE = settings.c.name == "lease"
 _ASK_LEASE = select(settings.c.value).where(_LEASE)
@@ -57,7 +47,7 @@ def join(transaction: Transaction, node: Node, known: Sequence[str] = (), gone: 
     transaction.execute(insert(nodes).values(to_row(attrs.evolve(node, since=instant, seen=instant, lease=lease))))
     transaction.have_moved(node.id, "alive")
     if known:
-        _declare_dead(transaction, nodes.c.id.in_(known), instant)
+        mark_dead(transaction, nodes.c.id.in_(known), instant)
     return Joined(now=instant, lease=lease)
 
 
@@ -69,7 +59,10 @@ def beat(transaction: Transaction, heartbeat: Heartbeat, local: datetime) -> Mem
     }
     mine = (nodes.c.id == heartbeat.id) & (nodes.c.state == "alive")
     seen = _ahead(instant, heartbeat.lease)
+    had = transaction.execute(select(nodes.c.problem).where(mine)).scalar() is not None
     renewed = transaction.execute(update(nodes).where(mine).values(seen=seen, **values)).rowcount == 1
+    if renewed and had != (heartbeat.problem is not None):
+        transaction.have_moved(heartbeat.id, "alive")
     there = living(transaction)
     kept = agreed_lease(transaction) or heartbeat.lease
     return MembershipSnapshot.heard(
@@ -101,11 +94,13 @@ def living(transaction: Transaction) -> list[Node]:
     return [from_row(row) for row in transaction.execute(select(nodes).where(nodes.c.state == "alive"))]
 
 
-def _late(instant: datetime) -> ColumnElement[bool]:
+def late(instant: datetime) -> ColumnElement[bool]:
+    """Those that did not renew within their lease."""
     return nodes.c.seen < instant - leases.FIXED  # whatever its lease: see above
 
 
-def _ahead_of(instant: datetime) -> ColumnElement[bool]:
+def ahead_of(instant: datetime) -> ColumnElement[bool]:
+    """Those that were seen last by a clock that was ahead."""
     lease = func.coalesce(type_coerce(nodes.c.lease, BigInteger), leases.FIXED // MICROSECOND)
     latest = (instant - leases.FIXED - EPOCH) // MICROSECOND + 2 * lease
     return type_coerce(nodes.c.seen, BigInteger) > latest
@@ -113,7 +108,7 @@ def _ahead_of(instant: datetime) -> ColumnElement[bool]:
 
 def declared_dead(transaction: Transaction, node_id: str, instant: datetime) -> bool:
     """Whether that node was declared dead, or may be at any moment."""
-    dead = select(nodes.c.id).where(nodes.c.id == node_id, (nodes.c.state != "alive") | _late(instant))
+    dead = select(nodes.c.id).where(nodes.c.id == node_id, (nodes.c.state != "alive") | late(instant))
     return transaction.execute(dead).first() is not None
 
 
@@ -130,42 +125,15 @@ def leave(transaction: Transaction, node_id: str, local: datetime) -> None:
     instant = database_now(transaction, local)
     mine = (nodes.c.id == node_id) & (nodes.c.state == "alive")
     seen = _ahead(instant, node.lease) if (node := get(transaction, node_id)) else instant
-    stopped = transaction.execute(update(nodes).where(mine).values(state="stopped", seen=seen, running=0, slots=0))
+    stopped = transaction.execute(
+        update(nodes).where(mine).values(state="stopped", seen=seen, running=0, slots=0, problem=None)
+    )
     if stopped.rowcount:
         transaction.have_moved(node_id, "stopped")
 
 
-def declare_dead(
-    transaction: Transaction, known: Sequence[str], reason: str, ids: Ids, chance: Callable[[], float], local: datetime,
-    *, silent: Sequence[str] | None = None, only: Sequence[str] | None = None,
-) -> list[Run]:  # fmt: skip
-    """Mark as dead the nodes in `known`, and the nodes that did not renew within the lease. If `silent` is given, only
-    those late nodes that are in `silent` too, as the caller itself has found: the database's clock may have been set.
-
-    Runs of nodes that are not alive become lost, and are tried again where their job asks for it. Runs that waited for
-    a node that does not come back become missed. Returns both; if `only` is given, only these runs are changed. The
-    function waits for nobody, because a heartbeat may wait for it: what another transaction holds is left to the next
-    call.
-    """
-    instant = database_now(transaction, local)
-    late = _late(instant)
-    if silent is not None:  # or it died while the clock was ahead, which was set back since
-        late = (late | _ahead_of(instant)) & nodes.c.id.in_(silent)
-    _declare_dead(transaction, nodes.c.id.in_(known) | late, instant)
-    some = true() if only is None else runs.c.id.in_(only)
-    lost = [run.lost(reason, instant) for run in _taken(transaction, select(runs).where(_orphaned(), some))]
-    if lost:
-        run_rows.record(transaction, lost, ids, chance)
-    return lost + _absent(transaction, instant, some)
-
-
-def left_alone(transaction: Transaction, local: datetime) -> list[Run]:
-    """The runs that `declare_dead` looks at: those of dead nodes, and those that have waited long for one node."""
-    waits = _waits_long(database_now(transaction, local))
-    return [run_rows.from_row(row) for row in transaction.execute(select(runs).where(_orphaned() | waits))]
-
-
-def _declare_dead(transaction: Transaction, gone: ColumnElement[bool], instant: datetime) -> None:
+def mark_dead(transaction: Transaction, gone: ColumnElement[bool], instant: datetime) -> None:
+    """Those of these nodes that are alive are dead from now on; passes over rows that somebody else holds."""
     query = select(nodes).where(nodes.c.state == "alive", gone)
     declared_dead = [from_row(row) for row in transaction.execute(query.with_for_update(skip_locked=True))]
     for node in declared_dead:  # mostly one
@@ -173,43 +141,6 @@ def _declare_dead(transaction: Transaction, gone: ColumnElement[bool], instant: 
         values = {name: row[name] for name in ("state", "seen", "running", "slots")}
         transaction.execute(update(nodes).where(nodes.c.id == node.id).values(values))
         transaction.have_moved(node.id, "dead")
-
-
-def _orphaned() -> ColumnElement[bool]:
-    dead = select(nodes.c.id).where(nodes.c.state != "alive")  # a daemon of schema 0001 is no node, and lives
-    return runs.c.state.in_(STARTED) & runs.c.node_id.in_(dead)
-
-
-def _waits_long(instant: datetime) -> ColumnElement[bool]:
-    return (runs.c.state == "waiting") & (runs.c.place != "") & (runs.c.due < instant - ABSENT)
-
-
-def _absent(transaction: Transaction, instant: datetime, some: ColumnElement[bool]) -> list[Run]:
-    """Record as missed the runs that wait for one node by its name, if no such node is there, or none can run them any
-    more."""
-    waiting = _taken(transaction, select(runs).where(_waits_long(instant), some), every=True)
-    if not waiting:
-        return []
-    recent = (nodes.c.state == "alive") | (nodes.c.seen >= instant - ABSENT)
-    found = [from_row(row) for row in transaction.execute(select(nodes).where(recent))]
-    missed = absence.missed(waiting, found, instant)
-    for run in missed:
-        transaction.execute(
-            update(runs).where(runs.c.id == run.id).values(state=run.state, reason=run.reason, ended=run.ended)
-        )
-    transaction.have_ended(missed)
-    start_counts.give_back(transaction, missed, instant)
-    outbox.tell_missed(transaction, missed)
-    return missed
-
-
-def _taken(transaction: Transaction, which: Query, *, every: bool = False) -> list[Run]:
-    """The runs that can be held without waiting, with their jobs; they are held now. Lock order: the job's row, then
-    its runs. Jobs are held that may have a receiver for notifications; with `every`, all jobs."""
-    busy = outbox.busy(transaction, [run_rows.from_row(row) for row in transaction.execute(which)], every=every)
-    if busy:
-        which = which.where(runs.c.job_id.not_in(busy))
-    return [run_rows.from_row(row) for row in transaction.execute(which.with_for_update(skip_locked=True, of=runs))]
 
 
 def forget(transaction: Transaction, local: datetime) -> None:
@@ -235,6 +166,12 @@ def get(transaction: Transaction, node_id: str) -> Node | None:
     return None if row is None else from_row(row)
 
 
+def of_older_release(transaction: Transaction) -> list[str]:
+    """The names of the living nodes whose release knows schema 0004 at most."""
+    older = select(nodes.c.name).where(nodes.c.state == "alive", nodes.c.schema.is_(None)).order_by(nodes.c.name)
+    return list(transaction.execute(older).scalars())
+
+
 def to_row(node: Node) -> dict[str, object]:
     """The columns of `nodes`."""
     seen = _ahead(node.seen, node.lease)
@@ -252,3 +189,18 @@ def from_row(row: TableRow) -> Node:
 def _ahead(instant: datetime, lease: timedelta) -> datetime:
     """The value of the column `seen` for a node that was seen at `instant`."""
     return instant + (lease - leases.FIXED)
+
+
+class Settings(Noun, contract.Settings):
+    """The noun of the contract."""
+
+    def agreed(self, name: str, proposed: str) -> Deferred[str]:
+        return self._in.write(agreed_setting, name, proposed)
+
+
+def agreed_setting(transaction: Transaction, name: str, proposed: str) -> str:
+    """If two nodes are the first at the same moment, both store it, and one of them has to look again."""
+    found: str | None = transaction.execute(select(settings.c.value).where(settings.c.name == name)).scalar()
+    if found is None:
+        transaction.execute(insert(settings).values(name=name, value=proposed))
+    return found or proposed

@@ -28,7 +28,6 @@ from ...model.run import Run, RunFilter, Tail
 from ...model.run_counts import Tally
 from ...model.upcoming import Planned, PlannedFilter
 from ...model.wrong_clock import Evidence
-from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
 from ..contract import history as history_contract
 from ..contract import jobs as job_contract
@@ -39,6 +38,7 @@ from . import (
     audit,
     changes,
     claims,
+    dead_nodes,
     deliveries,
     downtimes,
     holds,
@@ -167,10 +167,10 @@ class Nodes(Noun, node_contract.Nodes):
         self, known: Sequence[str], silent: Sequence[str] | None, reason: str, ids: Ids, chance: Callable[[], float],
         now: datetime, only: Sequence[str] | None,
     ) -> Deferred[list[Run]]:  # fmt: skip
-        return self._in.write(nodes.declare_dead, known, reason, ids, chance, now, silent=silent, only=only)
+        return self._in.write(dead_nodes.declare_dead, known, reason, ids, chance, now, silent=silent, only=only)
 
     def left_alone(self, now: datetime) -> Deferred[list[Run]]:
-        return self._in.read(nodes.left_alone, now)
+        return self._in.read(dead_nodes.left_alone, now)
 
     def every(self) -> Deferred[list[Node]]:
         return self._in.read(nodes.every)
@@ -211,7 +211,7 @@ class Deliveries(Noun, delivery_contract.Deliveries):
         return self._in.read(deliveries.of_job, job_id, limit, before, tasks)
 
 
-class Changes(Noun, change_contract.Changes):
+class Changes(Noun, history_contract.Changes):
     def number(self, most: int) -> Deferred[int]:
         return self._in.write(changes.number, most)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+import attrs
+from sqlalchemy import ColumnElement, insert, select, tuple_
 
 from ...model.audit import Entry
 from ...model.hold import Hold
@@ -14,13 +15,15 @@ from ...model.node import Node
 from ...model.order import IdempotencyKey
 from ...model.run import Run, State
 from .. import job_columns, ordering
-from ..idempotency import Known
+from ..ordering import Known
 from ..placement import LivingNodes
-from . import audit, holds, idempotency, job_ids, job_keys, queries, settling, start_counts, wrong_clock
+from . import audit, holds, job_ids, job_keys, queries, settling, start_counts, wrong_clock
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
-from .tables import jobs, runs
+from .tables import jobs, keys, runs
+
+_WRITE_KEYS = insert(keys)  # built once: building costs more than asking
 
 
 class Records(
@@ -76,11 +79,20 @@ class Records(
     def standing_hold(self) -> Hold | None:
         return holds.standing(self._in)
 
-    def recall(self, keys: Sequence[IdempotencyKey]) -> Known:
-        return idempotency.recall_all(self._in, keys)
+    def recall(self, asked: Sequence[IdempotencyKey]) -> Known:
+        if not asked:
+            return Known({})
+        if len(asked) == 1:  # by far the most, and each database goes by the index
+            its: ColumnElement[bool] = (keys.c.scope == asked[0].scope) & (keys.c.key == asked[0].key)
+        else:
+            its = tuple_(keys.c.scope, keys.c.key).in_([(key.scope, key.key) for key in asked])
+        found = self._in.execute(select(keys.c.scope, keys.c.key, keys.c.digest, keys.c.target).where(its))
+        return Known({(row.scope, row.key): (row.digest, row.target) for row in found})
 
     def remember(self, made: Sequence[tuple[IdempotencyKey, str, datetime]]) -> None:
-        idempotency.remember_all(self._in, made)
+        if made:
+            rows = [{**attrs.asdict(key), "target": target, "created": now} for key, target, now in made]
+            self._in.execute(_WRITE_KEYS, rows)
 
     def enter(self, entries: Sequence[Entry]) -> list[Entry]:
         return audit.write_all(self._in, entries)

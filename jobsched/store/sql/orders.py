@@ -3,19 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final, TypeVar
+
+from sqlalchemy import select
 
 from ...model.batch import Batch
 from ...model.errors import JobschedError
+from ...model.job import Job
 from ...model.job_set import SetDone
 from ...model.order import BatchJobs, CreateJob, Issued, Order, Performed, PutJobs
-from .. import batches, performing
+from ...model.selection import Selection
+from .. import batches, job_columns, performing
 from .. import job_sets as shared_sets
-from . import job_sets
-from .batches import Records
+from . import job_sets, ordering
+from .tables import jobs
 from .transaction import Transaction
+from .visibility import of_tasks, selected
 
 T = TypeVar("T")
+
+
+class Records(ordering.Records, batches.Records):
+    """What orders ask of a transaction; of which some is for batches alone."""
+
+    def hold_selected(self, selection: Selection, tasks: tuple[str, ...] | None, most: int) -> list[Job]:
+        meant = select(jobs).where(selected(self._in, selection))
+        if tasks is not None:
+            meant = meant.where(of_tasks(self._in, jobs.c.task, tasks))
+        rows = self._in.execute(meant.order_by(jobs.c.id).limit(most).with_for_update()).all()
+        return [job_columns.from_row(row) for row in rows]
+
+    def apart(self) -> AbstractContextManager[None]:
+        return self._in.apart()
+
+    def undone(self) -> AbstractContextManager[None]:
+        return self._in.undone()
 
 
 def perform(transaction: Transaction, order: Order[T], issued: Issued) -> Performed[T]:

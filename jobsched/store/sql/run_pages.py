@@ -5,6 +5,7 @@ is full; what it has to look at beside the page does not grow with the record.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import attrs
@@ -22,6 +23,10 @@ from .visibility import exact, of_tasks
 FEW: Final = 50  # jobs whose runs are looked for job by job
 SORTED: Final = ("runs_due", "runs_until")  # what these find is sorted by id
 LITTLE: Final = 2000  # runs that may be looked at one by one
+
+# What is due within `EARLY` of the ends of time is looked for as if it were that far from them.
+FIRST: Final = datetime.min.replace(tzinfo=UTC) + EARLY
+LAST: Final = datetime.max.replace(tzinfo=UTC) - EARLY
 
 Condition = ColumnElement[bool]
 
@@ -148,12 +153,12 @@ def _in_time(
     every = and_(true(), *(condition for _, condition in conditions(transaction, only)))
     single: tuple[Condition, ...] = ()
     if begin is not None:
-        single = (runs.c.until.is_(None), runs.c.due >= begin, runs.c.id >= least(begin - EARLY))
+        single = (runs.c.until.is_(None), runs.c.due >= begin, runs.c.id >= least(max(begin, FIRST) - EARLY))
         yield Part("runs_until", (runs.c.until >= begin, *until, every))
     if end is None:
         yield from (part.among(*single) for part in parts)
         return
-    edge = least(end + EARLY)
+    edge = least(min(end, LAST) + EARLY)
     yield from (part.among(*single, *until, runs.c.id < edge) for part in parts)
     if before is None or before > edge:
         late = (*single, *until, runs.c.id >= edge, every)

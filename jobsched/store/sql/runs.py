@@ -7,7 +7,7 @@ from datetime import datetime
 from operator import attrgetter
 
 import attrs
-from sqlalchemy import bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, func, insert, or_, select, update
 
 from ...model.ids import BACK, Ids
 from ...model.job import Job
@@ -20,14 +20,19 @@ from .tables import jobs, nodes, runs
 from .transaction import Query, TableRow, Transaction, database_now
 from .visibility import of_tasks
 
+GOES_ON = (runs.c.state == "lost") & (runs.c.isolated == runs.c.ended)  # as `Run.goes_on`
+
 _RECORD = Many(
     update(runs)
     .where(
         runs.c.id == bindparam("key"),
         runs.c.node_id == bindparam("by"),
-        or_(*(runs.c.state == state for state in STARTED)),  # not IN: that cannot be executed for many at once
+        or_(*(runs.c.state == state for state in STARTED), GOES_ON),  # not IN: that cannot be executed for many at once
     )
-    .values({name: bindparam(f"new_{name}", type_=runs.c[name].type) for name in NOTES}),
+    .values(
+        {name: bindparam(f"new_{name}", type_=runs.c[name].type) for name in NOTES}
+        | {"isolated": func.coalesce(bindparam("new_isolated", type_=runs.c.isolated.type), runs.c.isolated)}
+    ),
     ("key", "by", *(f"new_{name}" for name in NOTES)),
 )
 _note = attrgetter("id", "node_id", *NOTES)
@@ -51,6 +56,16 @@ def insert_all(transaction: Transaction, new: Iterable[Run]) -> None:
         outbox.tell_missed(transaction, [run for run in added if run.state == "missed"])
 
 
+_TAKEN_FOR_LOST = select(runs.c.isolated).where(
+    runs.c.id == bindparam("run"), runs.c.node_id == bindparam("by"), runs.c.state.in_(STARTED) | GOES_ON
+)
+_TAKE_BACK = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("key"), jobs.c.failing == _TAKEN_FOR_LOST.scalar_subquery())
+    .values(failing=bindparam("began", type_=jobs.c.failing.type))
+)
+
+
 class _Records(outcomes.Records):
     def __init__(self, transaction: Transaction) -> None:
         self._in = transaction
@@ -60,6 +75,10 @@ class _Records(outcomes.Records):
 
     def concerned(self, ended: Sequence[Run], *, retried: bool = False) -> dict[str, Job]:
         return outbox.concerned(self._in, ended, retried=retried)
+
+    def take_back(self, succeeded: Sequence[Run]) -> None:
+        backs = [{"run": run.id, "by": run.node_id, "key": run.job_id, "began": run.started} for run in succeeded]
+        self._in.execute(_TAKE_BACK, sorted(backs, key=lambda back: str(back["key"])))
 
     def write_all(self, noted: Sequence[Run]) -> Sequence[Run]:
         written = _RECORD.execute(self._in, map(_note, noted))
@@ -92,7 +111,7 @@ def give_up(transaction: Transaction, run: Run, *, notify: bool = True) -> bool:
     notified to those that ask for it. Returns whether there was anything to write."""
     (run,) = outcomes.in_their_time(_Records(transaction), [run])
     asking = outbox.concerned(transaction, [run]) if notify else {}
-    its = (runs.c.id == run.id) & runs.c.state.in_(ACTIVE)
+    its = (runs.c.id == run.id) & (runs.c.state.in_(ACTIVE) | GOES_ON)
     its &= runs.c.node_id.is_(None) if run.node_id is None else runs.c.node_id == run.node_id
     ended = {name: getattr(run, name) for name in NOTES}
     if transaction.execute(update(runs).where(its).values(ended)).rowcount != 1:
@@ -175,18 +194,27 @@ def hold_job_of(transaction: Transaction, run_id: str) -> None:
 
 def adopt(transaction: Transaction, run_ids: Sequence[str], node_id: str, previous: Sequence[str] | None) -> list[Run]:
     """Give the running and stopping among these runs to `node_id`, those of nodes in `previous` that live; None: of any
-    node. Those that it has already are found too. While these nodes are held, nobody declares them dead."""
-    theirs = runs.c.id.in_(run_ids) & runs.c.state.in_(STARTED)
+    node. Those that it has already are found too. While these nodes are held, nobody declares them dead. Those that may
+    go on are given back, be their node dead or not."""
+    begun = runs.c.state.in_(STARTED)
+    theirs: ColumnElement[bool] = begun | GOES_ON
     if previous is not None:
         living = select(nodes.c.id).where(nodes.c.id.in_([*previous, node_id]), nodes.c.state == "alive")
         alive = set(transaction.execute(living.order_by(nodes.c.id).with_for_update()).scalars())
         if node_id not in alive:
             return []
-        theirs &= runs.c.node_id.in_(alive)
-    found = _all(transaction, select(runs).where(theirs).order_by(runs.c.id).with_for_update())
-    ids = [run.id for run in found]
-    transaction.execute(update(runs).where(theirs, runs.c.id.in_(ids)).values(node_id=node_id))
-    return [attrs.evolve(run, node_id=node_id) for run in found]
+        kept = (begun & (runs.c.on_isolation == "keep")) | GOES_ON
+        theirs = (begun & runs.c.node_id.in_(alive)) | (kept & runs.c.node_id.in_([*previous, node_id]))
+    found = _all(transaction, select(runs).where(runs.c.id.in_(run_ids), theirs).order_by(runs.c.id).with_for_update())
+    for run in found:
+        if run.goes_on:
+            again = run.heard_of_again(node_id)
+            values = {name: getattr(again, name) for name in ("node_id", "state", "reason", "ended")}
+            transaction.execute(update(runs).where(runs.c.id == run.id).values(values))
+            transaction.have_changed([again])
+    ids = [run.id for run in found if not run.goes_on]
+    transaction.execute(update(runs).where(runs.c.id.in_(ids)).values(node_id=node_id))
+    return [run.heard_of_again(node_id) for run in found]
 
 
 def left_here(transaction: Transaction, previous: Sequence[str], name: str) -> list[Run]:
@@ -256,8 +284,11 @@ def any_waiting(transaction: Transaction) -> bool:
 
 
 def from_row(row: TableRow) -> Run:
-    """The record of a row that holds every column of `runs`, or all that are shown."""
-    return Run(**row._asdict())
+    """The record of a row that holds every column of `runs`, or all that are shown. A daemon of 0004 leaves
+    `on_isolation` NULL."""
+    values = row._asdict()
+    values["on_isolation"] = values["on_isolation"] or "end"
+    return Run(**values)
 
 
 def _all(transaction: Transaction, query: Query) -> list[Run]:

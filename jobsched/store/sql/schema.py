@@ -13,8 +13,8 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from ...model.errors import BadStore
 from . import db_errors, server_support
+from .db_errors import make_url_safe
 from .engine import connect, writing
-from .url import make_url_safe
 
 logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of each look at the database
 

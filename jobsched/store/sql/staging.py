@@ -4,15 +4,32 @@ To write ten thousand jobs one by one takes many seconds, for which the transact
 others. So what each becomes is computed beforehand, by the same pure rules (`model/job_set`), and written beside. The
 one transaction looks which of these jobs are quiet: at the version that they had, with no due that has come since.
 Those are switched; the others are left to the orders on one job, which settle their dues.
+
+Statements that lock go from what is staged to the rows of these jobs. Left to itself, MariaDB goes through all jobs and
+looks which of them are staged: then it holds the others too, and their dues wait until the transaction has ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from operator import attrgetter, itemgetter
 
-from sqlalchemy import and_, delete, func, insert, literal, or_, select, true, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 
 from ...model import job_set
 from ...model.claim import DELETED
@@ -21,6 +38,7 @@ from ...model.job_set import Step
 from ...model.retry import OTHER_TASK
 from .. import job_columns
 from ..job_columns import RULE, SAID, WATCH
+from ..job_sets import AFTER
 from . import changes, job_ids, job_keys, listen_notify
 from . import runs as run_rows
 from .many import Many
@@ -36,6 +54,30 @@ _JOBS, _job_values = Many(insert(staged_jobs), _STAGED), itemgetter(*_STAGED)
 _LABELS = Many(insert(staged_labels), ("set_id", "job_id", "name", "value"))
 _ENTRY = [column.name for column in audit.columns]
 _ENTRIES, _entry_values = Many(insert(staged_entries), ["set_id", *_ENTRY]), attrgetter(*_ENTRY)
+
+_SAME = jobs.c.id == staged_jobs.c.id
+_HOLD = (
+    select(jobs.c.id)
+    .select_from(staged_jobs.join(jobs, _SAME))
+    .prefix_with("STRAIGHT_JOIN", dialect="mysql")
+    .where(staged_jobs.c.set_id == bindparam("set_id"))
+    .order_by(staged_jobs.c.id)
+    .with_for_update(of=jobs)
+)
+_DELETE_ON_MYSQL = {  # no other words keep it from looking through the whole table
+    former_jobs: text(
+        "DELETE former_jobs FROM staged_jobs STRAIGHT_JOIN former_jobs ON former_jobs.id = staged_jobs.id"
+        " WHERE staged_jobs.set_id = :set_id AND staged_jobs.what <> 'change'"
+    ),
+    jobs: text(
+        "DELETE jobs FROM staged_jobs STRAIGHT_JOIN jobs ON jobs.id = staged_jobs.id"
+        " WHERE staged_jobs.set_id = :set_id AND staged_jobs.what = 'delete'"
+    ),
+    job_labels: text(
+        "DELETE job_labels FROM staged_jobs STRAIGHT_JOIN job_labels ON job_labels.job_id = staged_jobs.id"
+        " WHERE staged_jobs.set_id = :set_id AND staged_jobs.relabel"
+    ),
+}
 
 
 def stage(transaction: Transaction, set_id: str, steps: Sequence[Step], *, again: bool) -> None:
@@ -89,7 +131,7 @@ def quiet(transaction: Transaction, set_id: str, steps: Sequence[Step], now: dat
     """The jobs that can be switched as it was computed; all that are staged are held until the transaction ends. The
     others are not staged any more. Raises Conflict, as `job_ids.must_be_known_to_all`."""
     meant = select(staged_jobs.c.id).where(staged_jobs.c.set_id == set_id)
-    transaction.execute(select(jobs.c.id).where(jobs.c.id.in_(meant)).order_by(jobs.c.id).with_for_update()).all()
+    transaction.execute(_HOLD, {"set_id": set_id}).all()
     if words := [step.job.id for step in steps if step.what == "create" and is_word(step.job.id)]:
         job_ids.must_be_known_to_all(transaction, words[0])
     unstage(transaction, set_id, _restless(transaction, set_id, now))
@@ -159,21 +201,36 @@ def _switch(transaction: Transaction, set_id: str, now: datetime) -> None:
     new = select(*(was[name] for name in _COPIED)).where(mine, was.what == "create")
     transaction.execute(insert(jobs).from_select(_COPIED, new))
     for which, names in ((was.moves == true(), RULE), (was.anew == true(), WATCH), (true(), SAID)):
-        changed = update(jobs).where(jobs.c.id == was.id, mine, was.what == "change", which)
-        transaction.execute(changed.values({name: was[name] for name in names}))
-    other = select(was.id).where(mine, was.what != "change")
-    transaction.execute(delete(former_jobs).where(former_jobs.c.id.in_(other)))
+        _change(transaction, names, and_(mine, was.what == "change", which))
+    _delete(transaction, former_jobs.c.id, set_id, was.what != "change")
     gone = select(was.id).where(mine, was.what == "delete")
     kept = (jobs.c.id, jobs.c.task, jobs.c.version, jobs.c.created, literal(now, former_jobs.c.deleted.type))
     left = select(*kept).where(jobs.c.id.in_(gone))
     transaction.execute(insert(former_jobs).from_select(["id", "task", "version", "created", "deleted"], left))
-    transaction.execute(delete(jobs).where(jobs.c.id.in_(gone)))
+    _delete(transaction, jobs.c.id, set_id, was.what == "delete")
     job_keys.forget(transaction, gone)
-    other = select(was.id).where(mine, was.relabel == true())
-    transaction.execute(delete(job_labels).where(job_labels.c.job_id.in_(other)))
+    _delete(transaction, job_labels.c.job_id, set_id, was.relabel == true())
     names_of = ["job_id", "name", "value"]
     labels = select(*(staged_labels.c[name] for name in names_of)).where(staged_labels.c.set_id == set_id)
     transaction.execute(insert(job_labels).from_select(names_of, labels))
+
+
+def _change(transaction: Transaction, names: Iterable[str], which: ColumnElement[bool]) -> None:
+    """Write these columns of the jobs that are staged, and of which that is true."""
+    values = {jobs.c[name]: staged_jobs.c[name] for name in names}
+    if transaction.dialect.name == "mysql":  # an outer join, for it has to begin with what is staged
+        transaction.execute(update(staged_jobs.outerjoin(jobs, _SAME)).where(which).values(values))
+    else:
+        transaction.execute(update(jobs).where(_SAME, which).values(values))
+
+
+def _delete(transaction: Transaction, job_id: Column[str], set_id: str, which: ColumnElement[bool]) -> None:
+    """Delete the rows with the ids of jobs that are staged, and of which that is true."""
+    if transaction.dialect.name == "mysql":
+        transaction.execute(_DELETE_ON_MYSQL[job_id.table], {"set_id": set_id})
+    else:
+        its = select(staged_jobs.c.id).where(staged_jobs.c.set_id == set_id, which)
+        transaction.execute(delete(job_id.table).where(job_id.in_(its)))
 
 
 def _tell(transaction: Transaction, set_id: str, now: datetime) -> None:
@@ -183,5 +240,6 @@ def _tell(transaction: Transaction, set_id: str, now: datetime) -> None:
     given = {"id": prefix.concat(func.substr(entry.id, MILLISECOND + 1)), "at": literal(now, entry.at.type)}
     told = select(*(given.get(name, entry[name]) for name in names)).where(entry.set_id == set_id)
     transaction.execute(insert(audit).from_select(names, told))
+    transaction.ids.make(now + AFTER)
     was = staged_jobs.c
     changes.of_all(transaction, select(was.id, was.task, was.what).where(was.set_id == set_id).order_by(was.id))

@@ -14,9 +14,10 @@ from ...model.labels import Label
 from .. import job_columns
 from .. import standing as shared
 from . import job_ids, labels
+from .hints import by_indexes
 from .many import named
 from .tables import former_jobs, jobs, runs
-from .transaction import Query, TableRow, Transaction, by_indexes, database_now
+from .transaction import Query, TableRow, Transaction, database_now
 from .visibility import of_tasks
 
 SHARE = 500  # ids in one question

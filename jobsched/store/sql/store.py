@@ -16,7 +16,6 @@ from ...model.health import Counts, JobInfo
 from ...reactor_types import WithTimers
 from ...threads import Bulkhead, Pool
 from ..asking import Asking
-from ..contract import changes as change_contract
 from ..contract import deliveries as delivery_contract
 from ..contract import history as history_contract
 from ..contract import jobs as job_contract
@@ -24,16 +23,14 @@ from ..contract import nodes as node_contract
 from ..contract import orders as order_contract
 from ..contract import retention as retention_contract
 from ..contract import runs as run_contract
-from ..contract import settings as settings_contract
-from ..contract import token_uses as token_uses_contract
 from ..order_groups import OrderGroups
 from ..sign_of_life import Sign
 from . import changes, db_errors, downtimes, nouns, queries, retention, token_uses
 from . import labels as label_rows
 from .engine import connect, reading, writing
 from .for_callers import ForCallers
+from .nodes import Settings
 from .order_groups import Carrying
-from .settings import Settings
 from .transaction import Transaction
 
 P = ParamSpec("P")
@@ -99,9 +96,9 @@ class Store(Asking[Transaction]):
         self.downtimes: history_contract.Downtimes = nouns.Downtimes(self)
         self.wrong_clock: history_contract.WrongClock = nouns.WrongClock(self)
         self.orders: order_contract.Orders = nouns.Orders(self)
-        self.changes: change_contract.Changes = nouns.Changes(self)
-        self.settings: settings_contract.Settings = Settings(self)
-        self.token_uses: token_uses_contract.TokenUses = token_uses.TokenUses(self)
+        self.changes: history_contract.Changes = nouns.Changes(self)
+        self.settings: node_contract.Settings = Settings(self)
+        self.token_uses: order_contract.TokenUses = token_uses.TokenUses(self)
 
     @property
     def shared(self) -> bool:
@@ -181,5 +178,5 @@ class Store(Asking[Transaction]):
             downtimes.give_sign(transaction, *sign)
 
     def _unavailable(self, why: Exception, more: str = "", *, connected: bool = True) -> Unavailable:
-        words = f"the store cannot be used now: {db_errors.words(self._engine.url, why)}{more}"
+        words = f"the store cannot be used now: {db_errors.words(self._engine.url, why)}{db_errors.remedy(why)}{more}"
         return Unavailable(words, unreachable=getattr(why, "connection_invalidated", False) or not connected)

@@ -1,4 +1,5 @@
-"""The tables as the program uses them; `migrations/` holds how they came to be."""
+"""The tables as the program uses them; `migrations/` holds how they came to be. Those of changes, of keys, of uses of
+tokens and of what is staged stand beside what uses them: `changes`, `job_keys`, `token_uses`, `staging_tables`."""
 
 from __future__ import annotations
 
@@ -81,6 +82,7 @@ jobs = Table(
     Column("description", Words),  # since 0005
     Column("owner", Words(255)),  # since 0005
     Column("runbook", Words),  # since 0005
+    Column("on_isolation", Words(8)),  # since 0005; a node before that leaves it NULL: end
     Column("paused_by", Words(255)),  # since 0005, as the next three: of a job that is paused
     Column("paused_at", Instant),
     Column("paused_until", Instant),
@@ -165,8 +167,9 @@ runs = Table(
     Column("cpu_seconds", Double),  # since 0005
     Column("max_rss", BigInteger),  # since 0005
     Column("forced", Boolean),  # since 0005: a caller wanted it although its job was on hold
-    Column("term_at", Instant),  # since 0005
-    Column("kill_at", Instant),  # since 0005
+    *(Column(name, Instant) for name in ("term_at", "kill_at", "isolated")),  # since 0005
+    Column("waited_for", Words),  # since 0005
+    Column("on_isolation", Words(8)),  # since 0005; as that of jobs
     # The promise, kept by the database.
     UniqueConstraint("job_id", "due", "attempt", "place", name="runs_once_a_place"),
     Index("runs_of_job", "job_id", "id"),
@@ -210,6 +213,7 @@ nodes = Table(
     Column("lease", Span),  # since 0004: in force for it; a node before that leaves it NULL: 10 s
     Column("lease_asked", Span),  # as its configuration says
     Column("schema", Words(8)),  # since 0005: that its release knows; a node before that leaves it NULL
+    Column("problem", Words),  # since 0005
 )
 
 settings = Table(  # since 0004: what all nodes go by
@@ -256,21 +260,6 @@ audit = Table(  # who changed what; no foreign key: it outlives what it tells of
     Index("audit_of_group", "group", "id"),
 )
 
-changes = Table(  # since 0005: what callers follow
-    "changes",
-    metadata,
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
-    Column("number", BigInteger),  # NULL until one is given
-    Column("at", Instant, nullable=False),
-    Column("kind", Words(8), nullable=False),
-    Column("what", Words(32), nullable=False),
-    Column("job_id", Words(63)),
-    Column("run_id", Words(36)),
-    Column("node_id", Words(36)),
-    Column("task", Words(255)),
-    Index("changes_number", "number", unique=True),
-)
-
 deliveries = Table(  # notifications, on their way or told
     "deliveries",
     metadata,
@@ -294,5 +283,3 @@ deliveries = Table(  # notifications, on their way or told
     Index("deliveries_of_run", "run_id", "id"),
     Index("deliveries_of_job", "job_id", "id"),
 )
-
-from . import access_tables, staging_tables  # noqa: E402, F401  # made from the tables above

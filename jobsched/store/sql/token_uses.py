@@ -5,12 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Column, Table, delete, insert, select, update
 from twisted.internet.defer import Deferred
 
-from ..contract import token_uses as contract
-from .access_tables import token_uses
+from ..contract import orders as contract
+from .column_types import Instant, Words
+from .tables import metadata
 from .transaction import Noun, Transaction
+
+token_uses = Table(  # since 0005
+    "token_uses", metadata, Column("fingerprint", Words(16), primary_key=True), Column("used", Instant, nullable=False)
+)
 
 
 class TokenUses(Noun, contract.TokenUses):
@@ -27,10 +32,10 @@ def note(transaction: Transaction, uses: Mapping[str, datetime]) -> None:
     for fingerprint in sorted(uses):
         instant = uses[fingerprint]
         if fingerprint not in stored:
-            transaction.execute(delete(token_uses).where(token_uses.c.used < instant - contract.FORGOTTEN))
+            transaction.execute(delete(token_uses).where(token_uses.c.used < instant - contract.USES_FORGOTTEN))
             transaction.execute(insert(token_uses).values(fingerprint=fingerprint, used=instant))
-        elif stored[fingerprint] <= instant - contract.APART:
-            before = (token_uses.c.fingerprint == fingerprint) & (token_uses.c.used <= instant - contract.APART)
+        elif stored[fingerprint] <= instant - contract.USES_APART:
+            before = (token_uses.c.fingerprint == fingerprint) & (token_uses.c.used <= instant - contract.USES_APART)
             transaction.execute(update(token_uses).where(before).values(used=instant))
 
 

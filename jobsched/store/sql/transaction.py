@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Concatenate, ParamSpec, Protocol, TypeAlias, TypeVar
 
-from sqlalchemy import Connection, Row, Select, text
+from sqlalchemy import Connection, Row, Select
 from sqlalchemy.exc import DBAPIError
 from twisted.internet.defer import Deferred
 
@@ -19,10 +19,9 @@ Query: TypeAlias = Select[*tuple[object, ...]]  # for columns of any number and 
 TableRow: TypeAlias = Row[*tuple[object, ...]]  # what such a query finds; its columns are read by name
 
 _ASK_TIME = {
-    "postgresql": text("SELECT clock_timestamp()"),  # not now(): that is when the transaction began
-    "mysql": text("SELECT UTC_TIMESTAMP(6)"),
+    "postgresql": "SELECT clock_timestamp()",  # not now(): that is when the transaction began
+    "mysql": "SELECT UTC_TIMESTAMP(6)",
 }
-_BY_INDEXES = text("SET LOCAL enable_seqscan = off")
 
 
 class Transaction(Telling):
@@ -67,17 +66,10 @@ class Transaction(Telling):
             back()
 
 
-def by_indexes(transaction: Transaction) -> None:
-    """From here on, use an index wherever there is one. PostgreSQL may know nothing yet of thousands of rows that were
-    just written: it takes the table for empty, and looks through all of it for each row of another."""
-    if transaction.dialect.name == "postgresql":
-        transaction.execute(_BY_INDEXES)
-
-
 def database_now(transaction: Transaction, fallback: datetime) -> datetime:
     """The database's own time, in UTC. On SQLite it is `fallback`: its clock is that of its one node."""
     question = _ASK_TIME.get(transaction.dialect.name)
-    return fallback if question is None else in_utc(transaction.execute(question).scalar_one())
+    return fallback if question is None else in_utc(transaction.connection.exec_driver_sql(question).scalar_one())
 
 
 def has_clock(transaction: Transaction) -> bool:

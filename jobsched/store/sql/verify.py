@@ -23,10 +23,10 @@ from . import db_errors, holds, token_uses
 from . import jobs as job_rows
 from . import nodes as node_rows
 from . import runs as run_rows
+from .db_errors import make_url_safe
 from .engine import connect, reading
 from .tables import nodes, runs
 from .transaction import Transaction, database_now
-from .url import make_url_safe
 
 JOBS = 500  # that are in memory at once
 RUNS = 1000

@@ -1,5 +1,6 @@
 // Keys, listed by "?". They are off in fields, and can be switched off altogether.
 
+import { ask } from "./dialog.js";
 import { say } from "./page.js";
 
 const GO = { o: "/ui/", j: "/ui/jobs", r: "/ui/runs", u: "/ui/upcoming", n: "/ui/nodes", a: "/ui/audit" };
@@ -76,14 +77,15 @@ function act(key) {
   }
   const job = () => open(true) ?? (location.pathname.startsWith("/ui/jobs/") ? location.pathname.split("/").slice(0, 4).join("/") : null);
   const to = (path) => { if (path) location.href = path; };
+  const asks = (path) => { if (path) ask(path); };
   const does = {
     "/": () => (document.getElementById("q") ?? document.getElementById("find"))?.focus(),
     g: () => { going = true; setTimeout(() => { going = false; }, 1500); },
     j: () => move(1),
     k: () => move(-1),
     x: () => document.querySelector("tr.at [type=checkbox]")?.click(),
-    r: () => document.querySelector("tr.at") && !document.querySelector("tr.at button") ? to(job() && `${job()}/run`) : press("Run now", true),
-    p: () => to(job() && `${job()}/pause`),
+    r: () => document.querySelector("tr.at") && !document.querySelector("tr.at button") ? asks(job() && `${job()}/run`) : press("Run now", true),
+    p: () => asks(job() && `${job()}/pause`),
     c: () => press("Cancel", true),
     f: () => document.getElementById("follow")?.click(),
     e: () => to(job() && `${job()}/edit`),

@@ -4,9 +4,10 @@ import { fetched, say, watch } from "./page.js";
 
 const MARKS = 12;
 const GATHERED = 500; // ms
+const SETTLED = 700; // ms after which a list looks for what came between its screen and the stream: when it is drawn
 const DUES = 10000; // ms between looks for dues that have passed
 const APART = 1000; // ms between two looks at the same screen
-const TOGETHER = 1400; // ms for which the server may gather looks at it
+const TOGETHER = 1300; // ms for which the server may gather looks at it
 const EARLY = 100; // ms by which the answer may be late, and what is heard not
 let changes = new Set();
 let queue = [];
@@ -68,8 +69,8 @@ function jobRow(row, run) {
   mark.title = look.textContent.trim();
   mark.ariaLabel = mark.title;
   mark.textContent = document.querySelector(`#states`).content.querySelector(`[data-state="${CSS.escape(run.state)}"]`).dataset.mark;
-  marks.append(mark);
-  while (marks.children.length > MARKS) marks.firstElementChild.remove();
+  // made anew, for marks that move along would be a shift of the layout
+  marks.replaceChildren(...[...marks.children].slice(1 - MARKS).map((each) => each.cloneNode(true)), mark);
 }
 
 function runRow(row, run) {
@@ -209,7 +210,7 @@ function connect() {
     document.getElementById("lost")?.remove();
     document.body.classList.remove("stale");
     if (document.querySelector("[data-live]")) look();
-    else if (document.querySelector("#jobs, #runs")) patch();
+    else if (document.querySelector("#jobs, #runs")) setTimeout(patch, SETTLED);
   };
   source.onerror = lost;
   for (const kind of ["run", "job", "node", "hold", "ready"]) {

@@ -1,6 +1,7 @@
 // Scripts of the page. Whatever they add, the page can do without: they change what the server has made, by what the
 // server makes.
 
+import { dialogs } from "./dialog.js";
 import { live } from "./live.js";
 import { keys } from "./keys.js";
 import { output } from "./output.js";
@@ -139,14 +140,25 @@ function copies() {
   }
 }
 
-// A link to what is seen, with its filters; of an output to the line that was chosen.
+// A link to what is seen, with its filters; of an output to the line that was chosen. And what stands elsewhere: without
+// scripts, or where it cannot be copied, one is led there.
 function links() {
-  for (const each of document.querySelectorAll("[data-link]")) {
-    each.addEventListener("click", async () => {
+  document.addEventListener("click", async (event) => {
+    if (event.target.closest("[data-link]")) {
       await copy(location.href);
       say("The link was copied.");
-    });
-  }
+    }
+    const away = event.target.closest("a[data-copied]");
+    if (!away || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const found = (await fetched(away.href))?.getElementById(away.hash.slice(1));
+    try {
+      await copy(found.textContent);
+      say("Copied.");
+    } catch {
+      location.href = away.href;
+    }
+  });
 }
 
 function switches() {
@@ -163,6 +175,7 @@ find();
 preview();
 copies();
 links();
+dialogs();
 switches();
 live();
 output();

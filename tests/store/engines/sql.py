@@ -26,6 +26,7 @@ from jobsched.store.sql import audit, engine, run_pages, transaction
 from jobsched.store.sql import deliveries as delivery_rows
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows
+from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql import tails as tail_rows
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import audit as entries
@@ -112,7 +113,7 @@ class SqlBench:
         return [job_columns.from_row(row) for row in self._rows(jobs, jobs.c.id)]
 
     def runs(self) -> list[Run]:
-        return [Run(**row._mapping) for row in self._rows(runs, runs.c.due, runs.c.id)]
+        return [run_rows.from_row(row) for row in self._rows(runs, runs.c.due, runs.c.id)]
 
     def nodes(self) -> list[Node]:
         return [node_rows.from_row(row) for row in self._rows(nodes, nodes.c.id)]

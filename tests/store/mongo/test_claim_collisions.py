@@ -67,7 +67,7 @@ async def test_once_a_hold_is_confirmed_nothing_starts(open_store: Callable[[], 
         for place, (store, own) in enumerate(zip(stores, NODES, strict=True))
     ]
     while len(await runs(stores[0], "running")) < 3:  # they are under way
-        pass
+        assert not any(each.called for each in claims), claims
     await give(stores[0], PutHold(hold=Hold(by="alice", at=made[0].created, missed="catch_up"), anew=True))
     started = await runs(stores[0], "running")
     await gatherResults(claims)
@@ -81,7 +81,7 @@ async def test_what_a_dead_node_claimed_is_lost(open_store: Callable[[], Store])
     made = await begin(stores, 40)
     claims = Deferred.fromCoroutine(claim_all(stores[1], NODES[1], made))
     while not await runs(stores[0], "running"):
-        pass
+        assert not claims.called, claims
     await stores[0].nodes.declare_dead([NODES[1].id], None, "its node is gone", IDS, lambda: 0.0, made[0].created, None)
     await claims
     assert await runs(stores[0], "running") == []

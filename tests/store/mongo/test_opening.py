@@ -25,6 +25,18 @@ def test_a_database_can_be_opened_again_and_again(url: str) -> None:
         assert place.runs.index_information()["one_each"]["unique"]
 
 
+def test_what_was_dropped_is_made_again(url: str) -> None:
+    schema.migrate(url)
+    with connect(url) as client:
+        place = database(client)
+        before = {name: place[name].index_information() for name in place.list_collection_names()}
+        place.runs.drop_index("one_each")
+        place.jobs.drop_indexes()
+        place.audit.drop()
+        schema.migrate(url)
+        assert {name: place[name].index_information() for name in place.list_collection_names()} == before
+
+
 def test_one_of_a_newer_release_is_refused(url: str) -> None:
     schema.migrate(url)
     with connect(url) as client:

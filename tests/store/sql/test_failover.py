@@ -23,12 +23,12 @@ from jobsched.model.errors import Unavailable
 from jobsched.model.ids import EPOCH
 from jobsched.reactor_types import Reactor
 from jobsched.store.sql import engine
+from jobsched.store.sql.db_errors import make_url_safe
 from jobsched.store.sql.listen_notify import Listener
 from jobsched.store.sql.schema import migrate
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import keys
 from jobsched.store.sql.transaction import Transaction
-from jobsched.store.sql.url import make_url_safe
 from jobsched.verify import verify
 from tests.failover import Standby, Way, demote, succeeds
 from tests.present import present

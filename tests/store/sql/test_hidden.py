@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from jobsched.store.sql import jobs as job_rows
-from jobsched.store.sql.url import make_url_safe
+from jobsched.store.sql.db_errors import make_url_safe
 from tests.store.samples import job
 from tests.store.sql.desk import SqlDesk
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import delete, func, select
 
 from jobsched.model.key_orders import MakeKey
-from jobsched.store.sql.access_tables import job_keys
+from jobsched.store.sql.job_keys import keys_of_jobs
 from jobsched.store.sql.tables import jobs
 from jobsched.store.sql.transaction import Transaction
 from tests.store.samples import at, job
@@ -17,7 +17,7 @@ def deleted_by_0004(transaction: Transaction, job_id: str) -> None:
 
 
 def rows(transaction: Transaction) -> int:
-    return transaction.execute(select(func.count()).select_from(job_keys)).scalar_one()
+    return transaction.execute(select(func.count()).select_from(keys_of_jobs)).scalar_one()
 
 
 def test_what_is_left_of_a_deleted_job_opens_no_later_one(desk: SqlDesk) -> None:

@@ -15,9 +15,9 @@ def test_outcomes_are_read_anew_only_where_jobs_have_run(desk: SqlDesk) -> None:
 
     def read_anew() -> tuple[int, int]:
         """How many jobs were read, and how many outcomes there are."""
-        before = job_lists.outcomes.cache_info().misses
+        before = job_lists.lately.cache_info().misses
         found = desk.read(queries.jobs, 10, "", JobFilter(), 10**6)
-        return job_lists.outcomes.cache_info().misses - before, sum(len(each.activity.recent) for each in found.values)
+        return job_lists.lately.cache_info().misses - before, sum(len(each.activity.recent) for each in found.values)
 
     assert read_anew() == (2, 2)
     assert read_anew() == (0, 2)

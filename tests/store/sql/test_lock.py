@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from jobsched.daemon.folder_lock import FolderLock
+from jobsched.daemon.folder_lock import FolderLock, locks
 from jobsched.model.errors import BadStore
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from jobsched.daemon.folder_lock import FolderLock
+from jobsched.daemon.folder_lock import FolderLock, locks
 lock = FolderLock(Path(sys.argv[1]))
 lock.sign()
 print("held", flush=True)
@@ -102,3 +102,9 @@ def test_what_lies_in_the_place_of_the_lock_is_not_written_to(tmp_path: Path, ki
         FolderLock(lock.parent)
     assert refused.value.filename == str(lock)
     assert other.read_text() == "as it was"
+
+
+def test_a_store_in_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    with pytest.raises(BadStore, match=rf"^store: {gone}/jobs.sqlite: there is no folder {gone}$"):
+        locks(tmp_path, f"sqlite:///{gone}/jobs.sqlite")

@@ -6,11 +6,14 @@ from datetime import timedelta
 from operator import attrgetter
 
 import attrs
+import pytest
 from sqlalchemy import bindparam, insert, select, update
 
 from jobsched.model.run import Run
 from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.many import Many
+from jobsched.store.sql.changes import changes
+from jobsched.store.sql.column_types import Json
+from jobsched.store.sql.many import AT_ONCE, IN_JSON, Many
 from jobsched.store.sql.tables import runs
 from jobsched.store.sql.transaction import Transaction
 from tests.store.samples import at, run
@@ -27,6 +30,7 @@ EVERYTHING = {
     "max_rss": 1 << 40,
     "term_at": at(121.000001),
     "forced": False,
+    "waited_for": "a slot",
 }
 
 
@@ -72,3 +76,19 @@ def test_spans_and_instants_come_back_to_the_microsecond(desk: SqlDesk) -> None:
     desk.write(run_rows.insert_all, [one])
     (row,) = desk.read(stored, [one.id])
     assert (row["started"], row["not_before"]) == (one.started, None)
+
+
+@pytest.mark.parametrize("value", [10**300, "half \ud83d", float("inf"), 0.1, -0.0, 2**64, [None, {"deep": "\0"}]])
+def test_json_comes_back_as_it_was(value: object) -> None:
+    assert Json.found is not None
+    assert repr(Json.found(Json.kept({"a": value}))) == repr({"a": value})
+
+
+@pytest.mark.parametrize("count", [1, 2, IN_JSON + 1, AT_ONCE + IN_JSON + 1])
+def test_all_rows_are_written_and_in_their_order(desk: SqlDesk, count: int) -> None:
+    many = Many(insert(changes).values(at=at(0), kind="job"), ("what", "job_id"))
+    rows = [("change", f"job-{number:05}") for number in range(count)]
+    assert desk.write(lambda transaction: many.execute(transaction, rows)) == count
+    query = select(changes.c.at, changes.c.kind, changes.c.what, changes.c.job_id).order_by(changes.c.id)
+    found = desk.read(lambda transaction: [tuple(row) for row in transaction.execute(query)])
+    assert found == [(at(0), "job", *row) for row in rows]

@@ -15,10 +15,10 @@ from twisted.internet.threads import deferToThread
 from jobsched.model.caller import ANYBODY
 from jobsched.model.errors import Unavailable
 from jobsched.model.order import CreateJob, IdempotencyKey, Issued, Performed, RunJob
-from jobsched.store.sql import commands
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import jobs
 from jobsched.store.sql.transaction import Transaction
+from tests import sql_commands as commands
 from tests.store.samples import IDS, job, signature
 from tests.store.sql.desk import job_count
 
@@ -104,7 +104,7 @@ async def test_a_deadlock_behind_a_savepoint_is_tried_again(
         with inside(transaction):
             hold(transaction, ids[0])
             mine.set()
-            theirs.wait(8)
+            theirs.wait(30)
             hold(transaction, ids[1])
         return "done"
 

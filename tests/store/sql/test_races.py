@@ -21,11 +21,12 @@ from jobsched.model.node import Node
 from jobsched.model.order import IdempotencyKey
 from jobsched.model.run import Run
 from jobsched.model.trigger import Interval, Schedule
-from jobsched.store.sql import claims, commands, jobs, runs
+from jobsched.store.sql import claims, jobs, runs
 from jobsched.store.sql.engine import connect
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import runs as runs_table
 from jobsched.store.sql.transaction import Transaction
+from tests import sql_commands as commands
 from tests.store.sql.desk import job_count
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -113,9 +114,8 @@ async def test_a_job_that_another_node_holds_is_left_out_at_once(open_store: Cal
     try:
         while not taken.is_set():
             time.sleep(0.01)
-        began = time.monotonic()
         claimed = await store.write(claims.claim, node(1, START), ["job000", "job001"])
-        assert time.monotonic() - began < 2
+        assert not held.called
         assert [run.job_id for run in claimed.started] == ["job001"]
     finally:
         done.set()
@@ -210,7 +210,7 @@ async def test_a_question_sees_one_state_of_the_store(open_store: Callable[[], S
     def twice(transaction: Transaction) -> list[int]:
         before = job_count(transaction)
         looked.set()
-        changed.wait(5)
+        changed.wait(30)
         return [
             before,
             job_count(transaction),

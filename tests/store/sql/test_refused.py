@@ -49,6 +49,6 @@ def test_a_note_that_is_refused_does_not_end_its_run(desk: SqlDesk, monkeypatch:
         assert node.state(one)[0] == "running"
         assert [each.pid for each in desk.runs()] == [None, 98]
         node.ends(one)
-        node.clock.walk(0)
+        node.clock.walk(1)
     assert node.state(one) == ("succeeded", "succeeded")
     assert f"run {one.id} of job is running, but the store refused to record that" in map(formatEvent, logs)

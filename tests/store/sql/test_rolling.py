@@ -17,12 +17,13 @@ from jobsched.model.job import Policy
 from jobsched.model.membership import Heartbeat
 from jobsched.model.order import IdempotencyKey
 from jobsched.model.trigger import Interval
-from jobsched.store.sql import commands
+from jobsched.store.sql import dead_nodes
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import nodes as node_rows
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.claims import claim
 from jobsched.store.sql.schema import migrate
+from tests import sql_commands as commands
 from tests.present import present
 from tests.store.samples import IDS, T0, at, claimant, job, node, run
 from tests.store.sql.desk import SqlDesk
@@ -194,7 +195,7 @@ def test_of_two_that_claim_at_once_each_due_starts_once(older: Older, desk: SqlD
 @servers_only
 def test_what_the_last_release_executes_is_not_taken_for_lost(older: Older, desk: SqlDesk) -> None:
     older.insert(older.runs, run_row("theirs", state="running", node="older", node_id="older", started=now()))
-    assert desk.write(node_rows.declare_dead, [], "gone", IDS, lambda: 0.0, T0) == []
+    assert desk.write(dead_nodes.declare_dead, [], "gone", IDS, lambda: 0.0, T0) == []
     assert desk.states() == ["running"]
 
 
@@ -275,6 +276,6 @@ def test_a_silent_last_release_is_dead_when_it_expects_it(neighbour: OlderNode, 
     neighbour.join("old", later(0))
     joins(shared, 0)
     for seconds, state in ((10, "alive"), (10.1, "dead")):
-        shared.write(node_rows.declare_dead, [], "gone", IDS, lambda: 0.0, at(seconds))
+        shared.write(dead_nodes.declare_dead, [], "gone", IDS, lambda: 0.0, at(seconds))
         found = present(shared.read(node_rows.get, "old"))
         assert (found.state, found.lease, found.lease_asked) == (state, timedelta(seconds=10), None)

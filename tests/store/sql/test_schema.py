@@ -167,7 +167,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_done(new_url: str) -> None:
         transaction.execute(text(f"PRAGMA max_page_count = {pages}"))
         job_rows.add(transaction, [job(name="x" * 250) for _ in range(500)])
 
-    with pytest.raises(Unavailable, match=r"^the store cannot be used now: database or disk is full"):
+    with pytest.raises(Unavailable, match=r"^the store cannot be used now: database or disk is full \(make room"):
         desk.write(fill)
     assert desk.read(job_count) == 1
     desk.close()
@@ -183,7 +183,7 @@ def test_a_database_that_somebody_else_keeps_locked_is_told(new_url: str) -> Non
     desk.write(pragma, "busy_timeout = 50")
     other = sqlite3.connect(new_url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(Unavailable, match=r"^the store cannot be used now: database is locked"):
+    with pytest.raises(Unavailable, match=r"^the store cannot be used now: database is locked \(another"):
         desk.add(job())
     assert desk.read(job_count) == 0, "readers go on"
     other.execute("ROLLBACK")

@@ -13,21 +13,19 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select, text
+from pymongo import MongoClient
+from sqlalchemy import Engine, text
 
-from jobsched.model.ids import EPOCH
-from jobsched.model.node import Node
 from jobsched.model.run import STARTED, Run
-from jobsched.store.sql import nodes as node_rows
-from jobsched.store.sql import runs as run_rows
-from jobsched.store.sql.engine import connect, reading
-from jobsched.store.sql.tables import jobs, nodes, runs
-from jobsched.store.sql.transaction import Transaction, database_now
+from jobsched.store.contract.store import Snapshot
+from jobsched.store.opening import snapshot
+from jobsched.store.sql.engine import connect
 from jobsched.verify import verify
+from tests.present import present
 from tests.servers import Server
 from tests.system.caller import Caller
 from tests.system.cluster import witness
-from tests.system.daemon import Daemon, until
+from tests.system.daemon import Daemon, is_executor, until
 
 PATIENCE = 60.0  # seconds for the cluster to be itself again after the last fault
 SLOTS = 40  # runs at once on each node
@@ -50,6 +48,8 @@ _CUT = {
     " WHERE application_name = 'jobsched' AND pid <> pg_backend_pid() AND random() < :chance",
     "mysql": "SELECT id FROM information_schema.processlist WHERE db = DATABASE() AND id <> CONNECTION_ID()",
 }
+# What MongoDB's server is told to answer by cutting the connection.
+CUT_COMMANDS = ("find", "insert", "update", "findAndModify", "delete", "commitTransaction", "getMore")
 _number = count()
 
 
@@ -63,7 +63,7 @@ class Cluster:
         self.nodes: dict[str, Daemon] = {}
         self.jobs: list[str] = []
         self._folder = folder
-        self._engine: Engine = connect(self.url)
+        self._engine: Engine | None = None if server.kind == "mongodb" else connect(self.url)
         for name in names:
             self.add(name)
 
@@ -111,6 +111,8 @@ class Cluster:
 
     def cut(self, chance: float) -> int:
         """Break some of the connections to the database, whatever goes on in them; how many."""
+        if self._engine is None:
+            return self._cut_mongodb(chance)
         with self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
             kind = connection.dialect.name
             found = connection.execute(text(_CUT[kind]), {"chance": chance} if kind == "postgresql" else {}).all()
@@ -122,6 +124,14 @@ class Cluster:
                     connection.execute(text(f"KILL CONNECTION {number}"))
             return len(doomed)
 
+    def _cut_mongodb(self, chance: float) -> int:
+        """The same at the next commands, three for each node at most."""
+        times = sum(random.random() < chance for _ in range(3 * len(self.nodes)))
+        data = {"failCommands": list(CUT_COMMANDS), "closeConnection": True}
+        with MongoClient[dict[str, Any]](self.url) as client:
+            client.admin.command("configureFailPoint", "failCommand", mode={"times": times}, data=data)
+        return times
+
     @contextlib.contextmanager
     def outage(self, mode: Any) -> Iterator[None]:
         """The database server is stopped, and started again."""
@@ -130,18 +140,19 @@ class Cluster:
             yield
         finally:
             self.server.start()
-            self._engine.dispose()  # of connections that are dead
+            self._dispose()
 
     # jobs
 
-    def schedule(self, number: int) -> None:
-        """So many jobs that are due each second, all different, made through the nodes in turn; some are long."""
+    def schedule(self, number: int, long: int = LONG_ONES, every: float = 1) -> None:
+        """So many jobs that are due each second, or `every` so many, all different, made through the nodes in turn; and
+        some that are long."""
         callers = [Caller(node) for node in self.nodes.values()]
         for n in range(number):
-            self.jobs.append(callers[n % len(callers)].make("note", 1, **variety(n)))
-        for n in range(LONG_ONES):
-            parameters = {"seconds": 20, "failures": 0}
-            self.jobs.append(callers[n % len(callers)].make("note", 1, name=LONG, parameters=parameters, retries=n % 2))
+            self.jobs.append(callers[n % len(callers)].make("note", every, **variety(n)))
+        for n in range(long):
+            more = {"parameters": {"seconds": 20, "failures": 0}, "retries": n % 2}
+            self.jobs.append(callers[n % len(callers)].make("note", every, name=LONG, **more))
 
     # what became of it
 
@@ -155,16 +166,14 @@ class Cluster:
 
     def runs(self) -> list[Run]:
         """Every run there is."""
-        found: list[Run] = self._ask(
-            lambda connection: [run_rows.from_row(row) for row in connection.execute(select(runs))]
-        )
-        return found
+        with snapshot(self.url) as view:
+            return [run for _, _, runs in view.histories() for run in runs]
 
     def processes(self) -> list[str]:
         """What nodes have started and still lives."""
         daemons = {node.process.pid for node in self.nodes.values() if node.process is not None}
         found = [process for node in self.nodes.values() for process in node.alive() if process.pid not in daemons]
-        return [str(process) for process in found]
+        return [str(process) for process in found if not is_executor(process)]
 
     def log(self, *words: str) -> list[str]:
         """The lines of all nodes' logs with one of these in them, by time."""
@@ -177,7 +186,7 @@ class Cluster:
         """Leave nothing behind."""
         for node in self.nodes.values():
             node.clear()
-        self._engine.dispose()
+        self._dispose()
         self.server.drop_database(self.url.rpartition("/")[2])
 
     def _around(self, run_ids: list[str]) -> list[str]:
@@ -193,9 +202,18 @@ class Cluster:
 
     def _settle(self) -> None:
         """Wait until every node that runs is known as one, no run is left with one that does not, no due is late."""
-        self._engine.dispose()  # its connections may have been cut
+        self._dispose()
         expected = sorted(node.environment["WITNESS_NODE"] for node in self.nodes.values() if _runs(node))
-        self._wait(lambda: self._ask(_unsettled, expected), "the cluster does not settle")
+        self._wait(lambda: self._unsettled(expected), "the cluster does not settle")
+
+    def _unsettled(self, expected: list[str]) -> list[str]:
+        with snapshot(self.url) as view:
+            return unsettled(view, expected)
+
+    def _dispose(self) -> None:
+        """Leave connections that may be dead."""
+        if self._engine is not None:
+            self._engine.dispose()
 
     def _stop(self) -> None:
         """No more dues, asked for through the nodes in turn; what takes long is cancelled, through any of them."""
@@ -216,10 +234,6 @@ class Cluster:
 
     def _active(self) -> list[str]:
         return [witness.describe(run) for run in self.runs() if run.active]
-
-    def _ask(self, question: Any, *args: Any) -> Any:
-        with reading(self._engine).connect() as connection, connection.begin():
-            return question(connection, *args)
 
     def _judge(self, violations: list[str]) -> None:
         """Fail with all of them, and with what the logs say of the runs that they name."""
@@ -257,17 +271,15 @@ def _runs(node: Daemon) -> bool:
     return node.process is not None and node.process.poll() is None
 
 
-def _unsettled(connection: Connection, expected: list[str]) -> list[str]:
+def unsettled(view: Snapshot, expected: list[str]) -> list[str]:
     """What is not as it should be while nothing goes wrong."""
-    instant = database_now(Transaction(connection), EPOCH)
-    living: list[Node] = [
-        node
-        for row in connection.execute(select(nodes).where(nodes.c.state == "alive"))
-        if (node := node_rows.from_row(row)).seen > instant - FRESH
-    ]
+    instant = present(view.now())
+    living = [node for node in view.nodes().values() if node.state == "alive" and node.seen > instant - FRESH]
     names = sorted(node.name for node in living)
     found = [] if names == expected else [f"the living nodes are {names}, not {expected}"]
-    orphans = select(runs).where(runs.c.state.in_(STARTED), runs.c.node_id.not_in([node.id for node in living]))
-    found += [witness.describe(run_rows.from_row(row)) for row in connection.execute(orphans)]
-    late = select(jobs.c.id, jobs.c.next_due).where(jobs.c.next_due < instant - BEHIND)
-    return found + [f"job {row.id} is still due at {row.next_due.isoformat()}" for row in connection.execute(late)]
+    ids = {node.id for node in living}
+    for _, job, runs in view.histories():
+        found += [witness.describe(run) for run in runs if run.state in STARTED and run.node_id not in ids]
+        if job is not None and job.next_due is not None and job.next_due < instant - BEHIND:
+            found.append(f"job {job.id} is still due at {job.next_due.isoformat()}")
+    return found

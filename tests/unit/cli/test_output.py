@@ -61,7 +61,8 @@ def test_what_is_no_span(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.04, "0.0 s"), (9.9, "9.9 s"), (59.6, "1 min"), (150, "2 min 30 s"), (3600, "1 h"), (90061, "1 d 1 h"),
+    [(0.004, "4 ms"), (0.04, "40 ms"), (0.05, "0.1 s"), (0, "0.0 s"),
+     (9.9, "9.9 s"), (59.6, "1 min"), (150, "2 min 30 s"), (3600, "1 h"), (90061, "1 d 1 h"),
      (-90, "-1 min 30 s")],
 )  # fmt: skip
 def test_spoken_spans(seconds: float, text: str) -> None:

@@ -53,6 +53,7 @@ class Place:
     ended: list[tuple[str, str]] = attrs.field(factory=list)  # (run or "all", reason)
     changes: int = 0
     kept: list[str] = attrs.field(factory=list)
+    regained: list[str] = attrs.field(factory=list)
     tasks: tuple[str, ...] = ("task",)
     previous: tuple[str, ...] = ("before",)
     elapsed_is: float = 0.0  # seconds ahead of the clock
@@ -70,6 +71,7 @@ class Place:
         life = Life(
             heartbeat=lambda: Heartbeat(id="", tasks=self.tasks, running=3, slots=5, tried=7, won=6),
             end_all=lambda reason: self.ended.append(("all", reason)),
+            regain=self._regain,
             stored=self._stored,
             end=lambda run_id, reason: self.ended.append((run_id, reason)),
             keep_id=self.kept.append,
@@ -81,6 +83,10 @@ class Place:
     def _pool(self, *_: Any) -> Any:
         self.pools.append(InlinePool())
         return self.pools[-1]
+
+    def _regain(self, node_id: str) -> Deferred[None]:
+        self.regained.append(node_id)
+        return succeed(None)
 
     def _stored(self) -> Deferred[None]:
         stored: Deferred[None] = Deferred() if self.ends_late else succeed(None)

@@ -329,7 +329,10 @@ def test_a_section_says_whether_a_run_may_gain_rights(tmp_path):
         ("class=Plain\nuser=root", "[a] user: is for tasks in a process of their own; this one runs in a thread"),
         ("class=Coroutine\nuser=root", "[a] user: is for tasks in a process of their own; this one runs in the daemon"),
         ("class=Plain\nlimits=cpu=1", "[a] limits: is for tasks in a process of their own; this one runs in a thread"),
-        ("class=Script\nlimits=ram=1", "[a] limits: must be nice, memory, cpu, files, each as NAME=NUMBER with"),
+        (
+            "class=Script\nlimits=ram=1",
+            "[a] limits: must be nice, memory, cpu, files, memory_total, pids, cpu_share, each as NAME=NUMBER with",
+        ),
         ("class=Watched\nlimits=files=0", "[a] limits: files must be a whole number above 0, not '0'"),
         ("class=Script\nlimits=files=3", "[a] limits: no program can be started so: "),
         ("class=Script\nlimits=\n cpu=1,\n cpu=2", "[a] limits: cpu is there twice"),
@@ -363,6 +366,30 @@ def test_wrong_leftovers_are_one_line_that_says_where(tmp_path, text, line):
     assert line in refusal(*put(tmp_path, f"[a]\nfile=t.py\n{text}", t=KINDS))
 
 
+@pytest.mark.parametrize(("text", "fresh"), [("", False), ("fresh = no", False), ("fresh = yes", True)])
+def test_a_process_task_may_load_its_file_for_each_run(tmp_path, text, fresh):
+    found = present(catalog.load(*put(tmp_path, f"[a]\nfile=t.py\nclass=Watched\n{text}", t=KINDS)).get("a"))
+    assert (found.fresh, dict(found.options)) == (fresh, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("class=Watched\nfresh=often", "[a] fresh: must be yes or no, not 'often'"),
+        ("class=Script\nfresh=yes", "[a] fresh: is for Python tasks in a process of their own"),
+        ("class=Plain\nfresh=no", "[a] fresh: is for Python tasks in a process of their own"),
+    ],
+)
+def test_fresh_is_yes_or_no_and_for_python_tasks(tmp_path, text, line):
+    assert line in refusal(*put(tmp_path, f"[a]\nfile=t.py\n{text}", t=KINDS))
+
+
+def test_each_load_of_a_catalog_is_another(tmp_path):
+    where = put(tmp_path, "[a]\nfile=t.py\nclass=Watched", t=KINDS)
+    first, second = (present(catalog.load(*where).get("a")) for _ in range(2))
+    assert first.load != second.load
+
+
 PROGRAMS = """
 from jobsched.task import Command
 
@@ -382,7 +409,7 @@ CRLF = "its #! line ends with a carriage return (CRLF); save it with LF at the e
         ("program=./good\ndirectory={tmp}", None),
         ("program=/nowhere/script", "/nowhere/script: no such program"),
         ("program={tmp}/plain", "{tmp}/plain: it is not executable"),
-        ("program={tmp}", "{tmp}: it is not executable"),
+        ("program={tmp}", "{tmp}: it is a folder"),
         ("program=./plain\ndirectory={tmp}", "{tmp}/./plain: it is not executable"),
         ("program={tmp}/good\ndirectory=/nowhere", "/nowhere: no such directory"),
         ("program={tmp}/windows", "{tmp}/windows: " + CRLF),

@@ -134,10 +134,20 @@ def test_a_relative_state_folder_gives_an_absolute_path(tmp_path, monkeypatch):
 
 
 def test_leaving_runs_to_executors_that_are_none_is_told(tmp_path):
-    config = load(*put(tmp_path, "ON_STOP = 'leave'"))
+    config = load(*put(tmp_path, "ON_STOP = 'leave'\nEXECUTORS = 0"))
     assert config.warnings == ("ON_STOP is 'leave', but EXECUTORS is 0, so a stop ends all runs",)
-    assert load(*put(tmp_path, "ON_STOP = 'leave'\nEXECUTORS = 1")).warnings == ()
+    for executors in ("", "EXECUTORS = None", "EXECUTORS = 1"):
+        assert load(*put(tmp_path, f"ON_STOP = 'leave'\n{executors}")).warnings == ()
     assert "ON_STOP" in refusal(tmp_path, "ON_STOP = 'stay'")
+    for wrong in ("-1", "65", "True", "1.0", "'2'"):
+        assert "EXECUTORS: must be a whole number, 0 to 64, or None" in refusal(tmp_path, f"EXECUTORS = {wrong}")
+
+
+def test_the_command_line_says_what_a_stop_does_if_no_file_does(tmp_path):
+    assert load(*put(tmp_path, "")).on_stop == "end"
+    for text, expected in (("", "leave"), ("ON_STOP = 'end'", "end")):
+        conf, state = put(tmp_path, text)
+        assert load(conf, state, "leave").on_stop == expected
 
 
 def test_old_options_are_followed_and_what_is_not_is_told(tmp_path):

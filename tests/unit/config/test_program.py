@@ -44,14 +44,15 @@ def test_what_is_no_program(tmp_path):
     (tmp_path / "link").symlink_to("nowhere")
 
     assert program.fault(str(tmp_path / "gone")) == "no such program"
-    assert program.fault(str(tmp_path / "link")) == "no such program"
-    assert program.fault(str(tmp_path)) == "it is not executable"
+    words = f"it is a link to {tmp_path / 'nowhere'}, which is not there"
+    assert program.fault(str(tmp_path / "link")) == words
+    assert program.fault(str(tmp_path)) == "it is a folder"
     assert program.fault(str(tmp_path / "plain")) == "it is not executable"
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "fifo", 0o755)
 
-    assert program.fault(str(tmp_path / "fifo")) == "it is not executable"
+    assert program.fault(str(tmp_path / "fifo")) == "it is no plain file"
     assert program.first_line(str(tmp_path / "fifo")) == b""
     assert program.first_line(str(tmp_path / "gone")) == b""

@@ -1,6 +1,7 @@
 """Log lines: where logging.cfg sends them, that Twisted's own get there, and that a slow handler holds nobody up."""
 
 import atexit
+import io
 import json
 import logging
 import logging.config
@@ -16,7 +17,7 @@ import pytest
 from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
-from jobsched.daemon import logs
+from jobsched.daemon import log_worker, logs
 from jobsched.model.errors import BadConfig
 from tests.present import present
 
@@ -247,8 +248,8 @@ def test_a_handler_that_logs_waits_for_no_room_in_its_queue():
 
     done = threading.Event()
     room: Queue[logging.LogRecord | None] = Queue(1)
-    queued = logs.PatientQueueHandler(room)
-    worker = logs.LogWorker(room, [Echo()])
+    queued = log_worker.PatientQueueHandler(room)
+    worker = log_worker.LogWorker(room, [Echo()])
     worker.start()
     room.put(a_record("of the daemon"))
     try:
@@ -271,7 +272,7 @@ def test_a_thread_that_waits_for_room_leaves_the_reactor_free():
 
     asked = threading.Event()
     room = Watched(1)
-    queued = logs.PatientQueueHandler(room)
+    queued = log_worker.PatientQueueHandler(room)
     queued.handle(a_record("fills it"))
     waiting = threading.Thread(target=queued.handle, args=(a_record("waits"),), daemon=True)
     rescue = threading.Timer(10, room.get)  # a reactor that did wait must not do so for ever, nor this test
@@ -499,5 +500,47 @@ def test_what_cannot_be_written_is_told_without_the_unseen(capsys, monkeypatch):
     try:
         raise ValueError(UNSEEN)
     except ValueError:
-        logs.unsaid(a_record("what cannot be written"))
+        log_worker.unsaid(a_record("what cannot be written"))
     assert capsys.readouterr().err.rstrip("\n").isprintable()
+
+
+class Counted(io.StringIO):
+    """Counts what is written to it."""
+
+    writes = 0
+
+    def write(self, text):
+        self.writes += 1
+        return super().write(text)
+
+
+def written_together(monkeypatch, formatter, *texts):
+    """The stream of a handler to which a worker has written these lines, which it found in its queue."""
+    stream, room = Counted(), Queue[logging.LogRecord | None]()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(formatter)
+    monkeypatch.setattr(handler, "handleError", log_worker.unsaid)  # as `QueuedLogging` has it
+    for text in texts:
+        room.put(a_record(text))
+    worker = log_worker.LogWorker(room, [handler])
+    worker.start()
+    worker.end(30)
+    assert worker.ended(30)
+    return stream
+
+
+def test_lines_that_wait_are_written_together(monkeypatch):
+    stream = written_together(monkeypatch, logging.Formatter(), "one", "two", "three")
+
+    assert (stream.getvalue(), stream.writes) == ("one\ntwo\nthree\n", 1)
+
+
+def test_a_line_that_cannot_be_written_takes_no_other_along(monkeypatch, capfd):
+    class Choosy(logging.Formatter):
+        def format(self, record):
+            if record.getMessage() == "two":
+                raise RuntimeError("on purpose")
+            return super().format(record)
+
+    assert written_together(monkeypatch, Choosy(), "one", "two", "three").getvalue() == "one\nthree\n"
+    assert capfd.readouterr().err.count("a log line could not be written: on purpose") == 1

@@ -38,9 +38,16 @@ class World:
         self.catalog: Deferred[Any] = succeed(catalog("one"))
         self.told: list[Any] = []
         self.broken: Exception | None = None
+        self.jobs: dict[str, list[str]] | Exception = {}
         self.token_holder = TokenHolder(Tokens((token("a"),)), lambda: self.tokens)
-        self.catalog_holder = CatalogHolder(catalog("one"), lambda: self.catalog, Events())
+        self.catalog_holder = CatalogHolder(catalog("one"), lambda: self.catalog, Events(), self.jobs_of)
         self.reloader = Reloader(self.token_holder, self.catalog_holder, self, lambda: NOW)  # type: ignore[arg-type]  # a fake
+
+    async def jobs_of(self, task: str) -> list[str]:
+        """The jobs that have a task, as the store has it; it may be away."""
+        if isinstance(self.jobs, Exception):
+            raise self.jobs
+        return self.jobs.get(task, [])
 
     async def reloaded(self, caller: Caller, instant: datetime, before: Any, after: Any) -> None:
         """As Trail does."""
@@ -134,3 +141,19 @@ def test_a_task_that_cannot_start_is_told_at_each_reading(world: World) -> None:
     line = "catalog.cfg: [bad] no; its runs will fail until that is mended"
     assert [formatEvent(event) for event in logs if event["log_level"].name == "warn"] == [line]
     assert world.catalog_holder.sound
+
+
+def test_jobs_whose_task_has_gone_are_named() -> None:
+    world = World()
+    world.jobs = {"one": ["a", "b", "c", "d"], "two": ["e"]}
+    world.catalog = succeed(catalog("two"))
+    with capturedLogs() as logs:
+        world.order()
+    said = [formatEvent(event) for event in logs if event["log_level"].name == "warn"]
+    assert said == ["catalog.cfg has no task one any more, and jobs have it: a, b, c and more"]
+
+    world.catalog = succeed(catalog("three"))
+    with capturedLogs() as logs:
+        world.jobs = Unavailable("away")
+        assert world.order() == [None]
+    assert not [event for event in logs if event["log_level"].name in {"warn", "critical"}]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -14,6 +18,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 
+from jobsched.daemon.folder_lock import FolderLock
 from jobsched.daemon.startup import AGAIN, Predecessor, Startup
 from jobsched.model.errors import Unavailable
 from tests.unit.scheduler.world import done
@@ -51,6 +56,32 @@ def test_a_copy_on_another_host_names_nobody(tmp_path: Path, monkeypatch: pytest
     Predecessor(tmp_path).keep(ONE)
     monkeypatch.setattr(socket, "gethostname", lambda: "another host")
     assert Predecessor(tmp_path).ids == []
+
+
+def test_a_copy_beside_the_original_names_nobody(tmp_path: Path) -> None:
+    original, copy, moved = tmp_path / "original", tmp_path / "copy", tmp_path / "moved"
+    original.mkdir()
+    lock = FolderLock(original)
+    lock.sign()
+    Predecessor(original).keep(ONE)
+    shutil.copytree(original, copy)
+    shutil.copytree(original, moved)
+    before = FolderLock(copy).before
+    assert before == os.getpid()
+    with other_process(original / "jobsched.lock") as lives:
+        second = Predecessor(copy, lives)
+        assert (second.ids, second.original) == ([], original)
+        (original / "node").unlink()  # it is another folder's daemon, which was given the process id by now
+        assert Predecessor(moved, lives).ids == [ONE]
+    assert Predecessor(moved, lives).ids == [ONE]
+
+
+@contextmanager
+def other_process(path: Path) -> Iterator[int]:
+    """One that has a file open; its id."""
+    with path.open("rb") as file, subprocess.Popen(["sleep", "300"], stdin=file) as process:
+        yield process.pid
+        process.kill()
 
 
 @pytest.mark.parametrize(

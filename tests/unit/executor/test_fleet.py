@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from jobsched.executor import fleet as fleets
 from jobsched.executor.fleet import Fleet
 from jobsched.executor.frames import Ended, Lines, Moment, Ping, Start, Started, Stop, Stored, Welcome
 from jobsched.executor.node_life import NodeLife
+from jobsched.executor.pool import LATER
 from jobsched.model.redaction import USUAL
 from jobsched.model.success import PLAIN
 from jobsched.runner.elsewhere import ExecutorCall
@@ -26,6 +27,8 @@ from jobsched.runner.scripts import Script
 from jobsched.task import Info
 from tests.unit.scheduler.world import done
 
+SETTINGS = ["1000", "22"]
+USUAL_WAY = {"release": __version__, "settings": " ".join(SETTINGS)}
 AT = Moment(elapsed=1.0, wall=2.0)
 
 
@@ -38,8 +41,11 @@ class FakeHand:
         self.frames: list[Any] = []
         self.gone = ""
         self._told = told
+        self.begun = False
+        self.ours = False
 
-    def begin(self) -> None: ...
+    def begin(self) -> None:
+        self.begun = True
 
     def tell(self, frame: Any) -> None:
         self.frames.append(frame)
@@ -61,9 +67,9 @@ class FakeHand:
         self.gone = "ended"
         return succeed(None)
 
-    def comes(self, *runs: str, told: tuple[str, ...] = (), release: str = __version__) -> None:
+    def comes(self, *runs: str, told: tuple[str, ...] = (), other_way: Mapping[str, str] = USUAL_WAY) -> None:
         self.there = True
-        welcome = Welcome(oldest=1, newest=1, release=release, pid=1, boot="", runs=list(runs))
+        welcome = Welcome(oldest=1, newest=1, pid=1, boot="", runs=list(runs), **{**USUAL_WAY, **other_way})
         self._told.welcomed(self, welcome, set(told))  # type: ignore[arg-type]  # a fake
 
     def says(self, frame: Any) -> None:
@@ -106,7 +112,7 @@ class World:
         life = NodeLife(
             patience=5.0, until=lambda: self.until, leaves=lambda: self.leaves, hand_over=self.hand_over
         )  # fmt: skip
-        self.fleet = Fleet(self.clock, self.folder, 2, 1000, 1.0, USUAL, life)  # type: ignore[arg-type]  # time is enough
+        self.fleet = Fleet(self.clock, self.folder, 2, SETTINGS, 1.0, USUAL, life)  # type: ignore[arg-type]  # time is enough
         self.fleet.startService()
         self.clock.advance(0)
 
@@ -115,7 +121,11 @@ class World:
 
     @property
     def executors(self) -> list[FakeHand]:
-        return self.fleet._executors  # type: ignore[return-value]  # fakes
+        return list(self.fleet._executors)  # type: ignore[arg-type]  # fakes
+
+    def has_all(self) -> None:
+        """It has been there for long enough to have all its executors."""
+        self.clock.advance(LATER)
 
     def begin(self, run_id: str) -> ExecutorCall:
         info = Info("job", None, run_id, "a job", datetime(2024, 1, 1, tzinfo=UTC))
@@ -130,6 +140,8 @@ class Heard:
     """An output of which nothing is asked here."""
 
     def came(self, _printed: object) -> None: ...
+
+    def heard(self, _last_line: str) -> None: ...
 
 
 @pytest.fixture
@@ -155,7 +167,14 @@ def test_they_take_turns_and_one_that_is_not_there_is_passed(world: World) -> No
     one, two = world.executors
     for number in range(2):
         world.begin(f"early {number}")
-    assert (one.kinds(), two.kinds()) == (["Start"], ["Start"]), "there is none yet: they wait for both"
+    assert (one.kinds(), two.kinds()) == (["Start", "Start"], []), "there is none yet: they wait for the first"
+    one.frames.clear()
+    assert (one.begun, two.begun) == (True, False)
+    world.has_all()
+    assert two.begun
+    for number in range(2):
+        world.begin(f"later {number}")
+    assert (one.kinds(), two.kinds()) == (["Start"], ["Start"]), "they wait for both"
     two.comes()
     for number in range(3):
         world.begin(str(number))
@@ -164,6 +183,16 @@ def test_they_take_turns_and_one_that_is_not_there_is_passed(world: World) -> No
     for number in range(4):
         world.begin(f"late {number}")
     assert (len(one.frames), len(two.frames)) == (3, 6)
+
+
+def test_that_none_comes_is_a_problem(world: World) -> None:
+    world.clock.pump([1.0] * 30)
+    assert world.fleet.problem == ""
+    world.clock.pump([1.0] * 5)
+    assert world.fleet.problem == "no executor has been there for 35 s, so scripts wait"
+    world.executors[1].comes()
+    world.clock.advance(1)
+    assert world.fleet.problem == ""
 
 
 def test_what_an_executor_tells_of_a_run_is_heard_once(world: World) -> None:
@@ -204,12 +233,37 @@ def test_no_ping_is_sent_before_what_was_there_is_this_nodes(world: World) -> No
     assert two.kinds() == ["Ping", "Ping", "Stop"]
 
 
+def left_by_an_earlier_one(world: World, **outcomes: str) -> World:
+    """A daemon that comes after one that had two executors, of which these left outcomes."""
+    for name in ("1", "2"):
+        (world.folder / "executors" / f"{name}.sock").touch()
+        (world.folder / "executors" / f"{name}.ended").write_text(outcomes.get(f"of_{name}", ""))
+    return World(world.folder)
+
+
 def test_one_that_does_not_come_is_not_waited_for_long(world: World) -> None:
-    world.executors[0].comes("r")
-    known = world.fleet.known()
+    again = left_by_an_earlier_one(world)
+    one, two = again.executors
+    assert one.begun
+    assert two.begun, "it may have runs"
+    one.comes("r")
+    known = again.fleet.known()
     assert not known.called
-    world.clock.advance(5)
+    again.clock.advance(5)
     assert done(known) == {"r"}
+    again.end()
+
+
+def test_only_those_that_may_have_runs_are_waited_for(world: World) -> None:
+    assert done(world.fleet.known()) == set(), "no daemon was here before"
+    again = left_by_an_earlier_one(world, of_2="an outcome")
+    known = again.fleet.known()
+    for hand in again.executors:
+        again.fleet.absent(hand)  # type: ignore[arg-type]  # a fake
+    assert not known.called, "another one will tell what that one left"
+    again.executors[1].comes("r")
+    assert done(known) == {"r"}
+    again.end()
 
 
 def test_a_node_that_is_back_says_so_before_anything_starts(world: World) -> None:
@@ -297,12 +351,14 @@ def test_a_stop_before_all_is_taken_over_leaves_it_too(world: World, leaves: boo
     assert ([hand.gone for hand in world.executors], world.handed_over) == ([gone] * 2, 0)
 
 
-def test_one_of_another_release_gets_nothing_new_and_goes(world: World) -> None:
+@pytest.mark.parametrize("other_way", [{"release": "before"}, {"settings": "1000 77"}])
+def test_one_that_was_started_otherwise_gets_nothing_new(world: World, other_way: dict[str, str]) -> None:
+    world.has_all()
     old, other = world.executors
     world.fleet.settle()
     call = world.begin("waits for it")
     early = old if "Start" in old.kinds() else other
-    early.comes(release="before")
+    early.comes(other_way=other_way)
     assert len(world.executors) == 3
     fresh = world.executors[-1]
     assert (early.gone, fresh.name) == ("", "3")
@@ -319,12 +375,23 @@ def test_one_of_another_release_gets_nothing_new_and_goes(world: World) -> None:
     assert early not in world.executors
 
 
+def test_one_started_after_an_upgrade_of_the_files_is_used(world: World) -> None:
+    """The daemon itself is of the release before, until it is started anew."""
+    fresh = world.executors[0]
+    fresh.ours = True
+    fresh.comes(other_way={"release": "later"})
+    world.fleet.settle()
+    world.begin("r")
+    assert (len(world.executors), fresh.kinds()[-1]) == (2, "Start")
+
+
 def test_those_of_a_daemon_that_had_more_go_when_they_are_done(world: World) -> None:
     (world.folder / "executors" / "7.ended").touch()
     (world.folder / "executors" / "5.sock").touch()
     (world.folder / "executors" / "6.log").touch()
     again = World(world.folder)
     assert [each.name for each in again.executors] == ["1", "2", "5", "7"]
+    again.has_all()
     one, two, five, seven = again.executors
     for each in (one, two, seven):
         each.comes()

@@ -60,7 +60,9 @@ some = st.one_of(
         Start,
         run_id=text,
         env=st.dictionaries(st.binary(max_size=9), st.binary(max_size=9), max_size=3),
+        grace=st.floats(0, 1e9),
         timeout=st.none() | st.floats(0, 1e9),
+        keep=st.booleans(),
         owner=st.none() | st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)),
     ),
 )
@@ -82,7 +84,9 @@ def test_what_the_first_release_writes_is_read(kind):
 
 @pytest.mark.parametrize("kind", TOLD)
 def test_frames_are_written_as_the_first_release_does(kind):
-    assert packed([TOLD[kind]]) == batch(RECORDED[kind])
+    written, recorded = packed([TOLD[kind]]), batch(RECORDED[kind])
+    # Not the bytes: the head of a map is a longer one if a frame can have more than fifteen fields.
+    assert msgspec.msgpack.decode(written[frames.LENGTH :]) == msgspec.msgpack.decode(recorded[frames.LENGTH :])
 
 
 def test_a_frame_of_each_kind_is_recorded():

@@ -14,11 +14,12 @@ from unittest.mock import Mock
 
 import attrs
 import pytest
+from twisted.internet.error import ConnectError
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
 from jobsched.executor.connection import Connection
-from jobsched.executor.fence import Fence
 from jobsched.executor.frames import (
     Ended,
     Greeting,
@@ -30,9 +31,11 @@ from jobsched.executor.frames import (
     executors_inbox,
     packed,
 )
-from jobsched.executor.hand import Hand
+from jobsched.executor.hand import AGAIN, Hand
 from jobsched.executor.journal import Journal, outcomes
 from jobsched.executor.link import CREDENTIALS
+from jobsched.executor.node_life import Fence
+from jobsched.runner import procfs
 
 PATIENCE = 5.0
 WELCOME = Welcome(oldest=1, newest=1, release="", pid=1, boot="", runs=[])
@@ -47,6 +50,7 @@ class World:
     process: subprocess.Popen[bytes]
     clock: Clock = attrs.field(factory=Clock)
     dead: list[set[str]] = attrs.field(factory=list)
+    absences: int = 0
     written: list[Any] = attrs.field(factory=list)
     hand: Hand = attrs.field(init=False)
 
@@ -71,6 +75,9 @@ class World:
     def welcomed(self, *_: object) -> None: ...
 
     def heard(self, *_: object) -> None: ...
+
+    def absent(self, _hand: Hand) -> None:
+        self.absences += 1
 
     def died(self, _hand: Hand, told: set[str]) -> None:
         self.dead.append(told)
@@ -192,6 +199,16 @@ def test_an_executor_that_does_not_stay_is_started_each_second(world: World, loo
     assert looks.looked == 21
 
 
+@pytest.mark.parametrize(
+    ("why", "absences"), [(errno.ENOENT, 1), (errno.ECONNREFUSED, 1), (errno.EAGAIN, 0), (None, 0)]
+)
+def test_one_that_is_too_busy_to_be_reached_is_not_absent(
+    world: World, looks: Looks, why: int | None, absences: int
+) -> None:
+    world.hand.clientConnectionFailed(None, Failure(ConnectError(why)))  # type: ignore[arg-type]  # it is not asked
+    assert (world.absences, len(looks.started)) == (absences, 1)
+
+
 def test_one_that_does_not_end_is_killed(world: World, looks: Looks) -> None:
     world.hand.clientConnectionFailed(None, Failure(OSError()))  # type: ignore[arg-type]  # it is not asked
     ended = world.hand.end(1.0)
@@ -212,6 +229,21 @@ def test_what_waited_is_told_once_the_executor_is_there(world: World, looks: Loo
     assert left.called
     looks.advance(60)
     assert looks.looked == 1
+
+
+def test_one_of_an_earlier_daemon_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It hangs up before it is gone, and the next daemon would find it still there."""
+    there = ["S"]
+    monkeypatch.setattr(procfs, "state", lambda _pid: there[0])
+    world.welcome()
+    ended = world.hand.end(1.0)
+    world.hand.lost(world)  # type: ignore[arg-type]  # a fake
+    world.clock.advance(AGAIN)
+    assert not ended.called
+    there[0] = ""
+    world.clock.advance(AGAIN)
+    assert ended.called
+    assert not world.clock.getDelayedCalls()
 
 
 def test_a_start_that_waits_can_be_withdrawn(world: World, looks: Looks, line: Line) -> None:
@@ -274,6 +306,23 @@ def test_a_full_disk_keeps_no_executor_from_its_start(tmp_path: Path, monkeypatc
     journal.taken({})
     journal.close()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("kept", ["1.log", "1.ended"])
+def test_an_executor_whose_file_is_none_is_not_started(tmp_path: Path, kept: str) -> None:
+    (tmp_path / kept).symlink_to("elsewhere")
+    looks = Looks()
+    hand = Hand(looks, tmp_path, "1", [str(tmp_path), "9"], Mock())  # type: ignore[arg-type]  # time is enough
+    with capturedLogs() as logs:
+        hand.begin()
+        for _ in range(100):
+            hand.clientConnectionFailed(Mock(), Mock())
+            looks.advance(0.1)
+    assert looks.started == []
+    assert [formatEvent(each) for each in logs] == [
+        f"executor 1 could not be started: [Errno 1] is not a plain file: '{tmp_path / kept}'"
+    ]
+    hand.leave()
 
 
 @pytest.mark.parametrize(("user", "is_heard"), [(os.geteuid(), True), (0, True), (os.geteuid() + 1, False)])

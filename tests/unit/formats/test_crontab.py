@@ -224,3 +224,16 @@ def test_a_line_of_backslashes_takes_no_longer_than_another() -> None:
     [job] = jobs("crontab", "@daily report 'day=" + "\\" * 90_000 + "x'")
     assert len(job["parameters"]["day"]) == 90_001
     assert time.process_time() - begun < 5, "it was half a minute"
+
+
+def test_what_was_meant_is_not_looked_for_without_end() -> None:
+    told = refusals("crontab", "@daily repor\n" * 900)
+    assert 0 < sum("did you mean" in words for words in told.values()) < 100
+    long = refusals("crontab", f"{'1,' * 40_000}1 * * * * report")["line 1"]
+    assert long == "a cron expression has at most 255 characters, not 80009"
+
+
+def test_no_refusal_repeats_a_long_command() -> None:
+    for command in (f"/bin/{'x' * 90_000}", f"report {'x' * 90_000}=1", f"/bin/x {'y ' * 40_000}"):
+        assert len(refusals("crontab", f"@daily {command}")["line 1"]) < 5000
+    assert len(refusals("system-crontab", f"@daily {'u' * 90_000} report")["line 1"]) < 5000

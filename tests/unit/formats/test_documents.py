@@ -85,6 +85,25 @@ BAD: list[tuple[Kind, str | bytes, str, str]] = [
     ("yaml", "[" * 100, "line 1", "nested deeper than 50"),
     ("yaml", "- {id: a}\n- {id: a}", "line 2", "at line 1 and at line 2"),
     ("yaml", "#" * 9_000_000, "", "8,388,608 bytes"),
+    ("yaml", "%TAG !a! tag:a\n" * 500_000 + "--- a", "line 1", "more than 100 lines that begin with %"),
+    ("yaml", "jobs: [" + "{}," * 400_000 + "]", "line 1", "more than 1,000,000 values"),
+    (
+        "yaml",
+        "x-a: &a " + "x" * 100_000 + "\njobs: [" + "*a, " * 400 + "]",
+        "line 2",
+        "more than 33,554,432 characters",
+    ),
+    ("yaml", "x-a: &a {" + "x" * 1000 + ": 1}\njobs: [" + "*a, " * 40_000 + "]", "line 2", "33,554,432 characters"),
+    ("toml", "x = " + "9" * 2000, "line 1", "the number is too long"),
+    ("toml", "\nx = [1, 0x" + "f" * 70_000 + "]", "line 2", "the number is too long"),
+    ("toml", "[" + ".".join("a" * 2000) + "]\n" + "b = 1\n" * 100_000, "", "too many dots in a line"),
+    ("kubernetes", "apiVersion: v1\nkind: List\nitems: []", "line 1", "there is no job in it; an empty set is"),
+]
+
+
+CROWDS: list[tuple[Kind, str]] = [
+    ("crontab", "".join(f"# id: a{each}\n@daily report\n" for each in range(30_000))),
+    ("yaml", "jobs:\n" + "".join(f"- {{id: a{each}}}\n" for each in range(30_000))),
 ]
 
 
@@ -127,6 +146,18 @@ def test_aliases_cannot_grow_without_end() -> None:
     lines += [f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 10)}]" for number in range(1, 6)]
     [words] = refusals("yaml", "\n".join(lines)).values()
     assert "those counted that aliases repeat" in words
+
+
+@pytest.mark.parametrize("anchored", ["&a{0} [*a{1}]", "&a{0} {{x: *a{1}}}"])
+def test_aliases_are_no_deeper_than_what_is_written(anchored: str) -> None:
+    lines = ["a0: &a0 x", *(f"a{each}: {anchored.format(each, each - 1)}" for each in range(1, 600)), "jobs: []"]
+    assert refusals("yaml", "\n".join(lines)) == {"line 51": "it is nested deeper than 50"}
+
+
+def test_nobody_waits_for_more_jobs_than_a_set_may_have() -> None:
+    for kind, text in CROWDS:
+        [words] = refusals(kind, text).values()
+        assert words == "a set has at most 20,000 jobs, and this one has more: put it in parts, by scope"
 
 
 def test_instants_and_no_limit_in_toml() -> None:

@@ -134,3 +134,17 @@ def test_many_settings_cost_no_more_each() -> None:
     begun = time.process_time()
     refusals("systemd", "# a.timer\n[Timer]\n" + "A=b\n" * 20_000 + "B=\n" * 20_000)
     assert time.process_time() - begun < 3, "half a minute, were each to go through all before it"
+
+
+def test_a_service_of_many_timers_counts_for_each() -> None:
+    timers = "".join(f"# /e/t{each}.timer\n[Timer]\nOnCalendar=daily\nUnit=a.service\n" for each in range(1000))
+    service = f"# /e/a.service\n[Service]\nExecStart=report\nX-Long={'x' * 90_000}\n"
+    assert "counted of a service each time that a timer starts it" in "".join(
+        refusals("systemd", timers + service).values()
+    )
+
+
+@pytest.mark.parametrize("name", ["OnUnitActiveSec", "RandomizedDelaySec"])
+def test_a_long_span_is_refused_before_it_is_read(name: str) -> None:
+    text = f"# /e/a.timer\n[Timer]\n{name}=1h{' ' * 90_000}-\n# /e/a.service\n[Service]\nExecStart=report\n"
+    assert f'{name}: "1h' in refusals("systemd", text)["line 3"]

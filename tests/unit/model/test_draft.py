@@ -173,3 +173,17 @@ def test_a_job_ends_and_lives_again_with_its_max_runs() -> None:
     ended = draft(every=HOUR, max_runs=3).remade(job, T0 + 3.5 * HOUR)
     assert ended.next_due is None
     assert draft(every=HOUR, max_runs=4).remade(ended, T0 + 5.5 * HOUR).next_due == T0 + 6 * HOUR
+
+
+def test_what_is_put_unchanged_is_the_job_itself() -> None:
+    asked = draft(every=HOUR, timeout=5.0, parameters={"text": "a"})
+    job = asked.job("id", T0)
+    assert asked.put(job, T0 + HOUR) is job
+    others = [
+        draft(every=HOUR, timeout=6.0),
+        draft(every=2 * HOUR),
+        draft(cron="@daily"),
+        draft(every=HOUR, max_runs=1),
+    ]
+    for other in others:
+        assert other.put(job, T0 + HOUR) == other.remade(job, T0 + HOUR) != job

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobsched.model.errors import Invalid
-from jobsched.model.ids import BACK, EPOCH, WORD, Ids, check_job_id, is_made, is_word, least, made_at
+from jobsched.model.ids import BACK, DRAWN, EPOCH, WORD, Ids, check_job_id, is_made, is_word, least, made_at, parts_of
 from jobsched.model.page import Cursor
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
@@ -42,6 +42,12 @@ def test_ids_are_of_their_time_but_for_hours_at_most(times: list[datetime]) -> N
     assert len({each for _, each in made}) == len(made)
     for instant, each in made:
         assert least(instant) <= each <= least(max(instant, EPOCH) + BACK + timedelta(seconds=1))
+
+
+def test_instants_of_one_maker_go_back_by_hours_or_not_at_all() -> None:
+    ids, second = Ids(), timedelta(seconds=1)
+    told = [ids.onward(T0 + step) for step in (second, -second, -BACK + second, 2 * second, -BACK, -second)]
+    assert told == [T0 + step for step in (second, second, second, 2 * second, -BACK, -second)]
 
 
 def test_ids_made_in_one_microsecond_are_different_and_in_order() -> None:
@@ -76,6 +82,15 @@ def test_a_later_instant_gives_a_later_id_on_another_node_too(instant: datetime,
     assert one.make(instant)[:18] <= other.make(instant + later)[:18]
     if later >= timedelta(milliseconds=1):
         assert one.make(instant) < Ids().make(instant + later)
+
+
+@pytest.mark.parametrize("count", [0, 1, DRAWN, 2 * DRAWN + 1, 10_000])
+def test_ids_of_parts_sort_and_are_ids(count: int) -> None:
+    whole = Ids().make(T0)
+    found = list(parts_of(whole, count))
+    assert len(set(found)) == count
+    assert found == sorted(found)
+    assert all(is_made(each) and each[:13] == whole[:13] for each in found)
 
 
 def test_two_nodes_that_make_an_id_at_one_instant_make_two() -> None:

@@ -30,6 +30,7 @@ from jobsched.model.job_set import (
     signed,
 )
 from jobsched.model.labels import About, Label
+from jobsched.model.redaction import Redaction
 from jobsched.model.set_rules import MOST_FAULTS, labelled, must_fit, must_go_at_once, tag
 from tests.present import present
 
@@ -217,6 +218,16 @@ def test_entries_are_dated_when_put_and_keep_their_order() -> None:
     assert ids == sorted(ids)
     assert {entry.at for entry in entries} == {DUE}
     assert all(least(DUE) <= each < least(DUE + timedelta(milliseconds=1)) for each in ids)
+
+
+def test_a_part_that_is_planned_says_what_its_entry_would() -> None:
+    signature = Signature(id=least(T0), at=T0, who=None, address="", node="alpha", redaction=Redaction(["pin"]))
+    before, after = (draft(timeout=n, parameters={"pin": str(n)}).job("a", T0) for n in (1.0, 2.0))
+    steps = [step(None, after), step(before, after), step(before, None), step(before, attrs.evolve(before, starts=1))]
+    planned = [SetPart.planned(each, signature.redaction) for each in steps]
+    assert planned == [SetPart.of(each) for each in signed(steps, signature)]
+    assert planned[1].after == {"timeout": 2.0, "parameters": {"pin": "***"}}
+    assert (planned[3].before, planned[3].after) == (None, None)
 
 
 def test_what_is_let_go_is_empty() -> None:

@@ -311,3 +311,34 @@ def test_every_reason_of_a_due_is_known(
             answer = classify(stretch.reason)
             assert answer is not None
             assert not paused or answer == "paused"
+
+
+def test_what_is_so_now_is_told_whatever_was_asked_for() -> None:
+    record = Record(job_id="nightly", now=NOW, named=named("03:00", "UTC", NOW), job=JOB, runs=[run()])
+    by_hand = run("failed", id="r2", due=NOW, cause="manual", reason="exit code 3")
+    found = judge(attrs.evolve(record, by_hand=by_hand, task_known=False, trouble="the store refused a change"))
+    assert (found.answer, found.run) == ("succeeded", run())
+    assert [fact.text for fact in found.facts[-3:]] == [
+        "it was run by hand since then: failed, exit code 3",
+        "the catalog of no living node has its task report now: no due of it can start",
+        "the daemon that was asked cannot do its work now: the store refused a change",
+    ]
+
+
+def test_a_due_that_a_store_in_trouble_keeps_from_its_decision() -> None:
+    job = attrs.evolve(JOB, next_due=DUE)
+    record = Record(job_id="nightly", now=NOW, named=named("03:00", "UTC", NOW), job=job, expected=DUE)
+    found = judge(attrs.evolve(record, trouble="the store refused a change 1 s ago: the disk is full"))
+    assert found.answer == "undecided"
+    assert found.sentence.endswith("is not decided yet: the store refused a change 1 s ago: the disk is full")
+    assert "no node that can run it has claimed it" in judge(record).sentence
+
+
+def test_a_due_that_was_skipped_behind_a_run_without_a_slot() -> None:
+    waits = run("waiting", id="r2", due=DUE - timedelta(hours=1), reason=NO_SLOT)
+    skipped = run("skipped", reason="the run before it was still active")
+    record = Record(job_id="nightly", now=NOW, named=named("03:00", "UTC", NOW), job=JOB, runs=[skipped])
+    found = judge(attrs.evolve(record, active=[waits]))
+    assert found.sentence.endswith(f"the run before it was still active, for it waits itself: {NO_SLOT}")
+    assert f"run r2 of the job was waiting then, and is still waiting: {NO_SLOT}" in [each.text for each in found.facts]
+    assert found.steps[0].path == "/runs?state=running"

@@ -19,13 +19,16 @@ from jobsched.model.rlimits import ResourceLimits, resource_limits
         ("memory=1k", ResourceLimits(memory=1024)),
         ("memory=2G", ResourceLimits(memory=2 * 1024**3)),
         ("memory=1024T", ResourceLimits(memory=1024**5)),
+        ("memory_total=2G, pids=50", ResourceLimits(memory_total=2 * 1024**3, pids=50)),
+        ("cpu_share=10000", ResourceLimits(cpu_share=10_000)),
     ],
 )
 def test_what_is_read(text, expected):
     assert resource_limits(text) == expected
 
 
-ALL = "must be nice, memory, cpu, files, each as NAME=NUMBER with commas between them, not "
+NAMES = "nice, memory, cpu, files, memory_total, pids, cpu_share"
+ALL = f"must be {NAMES}, each as NAME=NUMBER with commas between them, not "
 
 
 @pytest.mark.parametrize(
@@ -50,6 +53,10 @@ ALL = "must be nice, memory, cpu, files, each as NAME=NUMBER with commas between
         ("cpu=0", "cpu must be a whole number above 0, not '0'"),
         ("cpu=1m", "cpu must be a whole number above 0, not '1m'"),
         ("files=1e3", "files must be a whole number above 0, not '1e3'"),
+        ("memory_total=x", "memory_total must be a number of bytes, such as 512M or 2G, not 'x'"),
+        ("pids=0", "pids must be a whole number above 0, not '0'"),
+        ("cpu_share=0", "cpu_share must be a whole number from 1 to 10000, not '0'"),
+        ("cpu_share=10001", "cpu_share must be a whole number from 1 to 10000, not '10001'"),
         ("files=9999999999", "files must be a whole number above 0, not '9999999999'"),
     ],
 )
@@ -57,3 +64,9 @@ def test_what_is_refused(text, words):
     with pytest.raises(ValueError) as refused:  # noqa: PT011  # the words are compared whole
         resource_limits(text)
     assert str(refused.value) == words
+
+
+def test_those_of_all_processes_together():
+    asked = resource_limits("nice=1, memory=1G, memory_total=2G, pids=50, cpu_share=20")
+    assert asked.of_all == {"memory_total": 2 * 1024**3, "pids": 50, "cpu_share": 20}
+    assert ResourceLimits(nice=1, memory=1).of_all == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import attrs
 import pytest
 
 from jobsched.model.run import ACTIVE, ENDED, NEVER_RAN, PROCESS, RETRIED, STARTED, STATES, Run
@@ -15,6 +16,13 @@ NOON = datetime(2024, 1, 1, 12, tzinfo=UTC)
 
 def run(**fields: Any) -> Run:
     return Run(id="run", job_id="job", job_name="job", task="task", due=NOON, created=NOON, state="running", **fields)
+
+
+def test_a_copy_is_the_same_but_for_what_was_changed() -> None:
+    before = run(parameters={"a": 1}, pid=7)
+    after = before.but(state="waiting", pid=None, place="here")
+    assert after == attrs.evolve(before, state="waiting", pid=None, place="here")
+    assert (before.state, before.pid, after.parameters) == ("running", 7, {"a": 1})
 
 
 def test_it_is_lost() -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobsched.model.run import ENDED, FAILING, Run
-from jobsched.model.stats import COUNTED, SHOWN, Stats, stats
+from jobsched.model.run import COUNTED, ENDED, FAILING, Run
+from jobsched.model.stats import SHOWN, Stats, stats
 
 T0 = datetime(2026, 11, 28, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from jobsched.model.errors import Unavailable
 from jobsched.model.ids import Ids
 from jobsched.registry.registry import Registry
 from jobsched.scheduler.scheduler import Scheduler
-from jobsched.store.sql import commands
+from tests import sql_commands as commands
 from tests.unit.rest.conftest import EPOCH, ask, exchange
 
 ORDERS = [

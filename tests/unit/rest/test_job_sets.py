@@ -1,10 +1,14 @@
 """PUT /jobs as it is asked for and answered."""
 
+import gc
 import json
+from collections import Counter
+from types import FrameType
 
 import pytest
 from twisted.internet.defer import maybeDeferred
 
+from jobsched.rest import job_sets
 from jobsched.threads import CallerThread
 from tests.unit.rest.conftest import ask
 
@@ -121,6 +125,12 @@ def test_what_is_read_can_be_put(front):
         ({"jobs": [job("a", labels={"team": "ops"}), job("b", labels={"team": "it"})]}, "?scope=team=data",
          ["/jobs/0/labels/team", "/jobs/1/labels/team"]),
         ({"jobs": [job("a")]}, "?scope=team", ["/jobs/0/labels/team"]),
+        (b'{"jobs": [' + b"[]," * 1_000_000 + b"[]]}", "", [""]),
+        ({"jobs": [job("a"), job("b", description="x" * 1_100_000)]}, "", ["/jobs/1"]),
+        (b'{"jobs": [{"id": "a", "parameters": {"x": ' + b"[" * 9000 + b"]" * 9000 + b"}}]}", "", [""]),
+        (b'{"jobs": [{"id": "a", "parameters": {"x": ' + b"[" * 200 + b"]" * 200 + b"}}]}", "",
+         ["/jobs/0/task", "/jobs/0/parameters/x"]),
+        ({f"no{number}": 1 for number in range(100_000)}, "", [""]),
         ({"jobs": []}, "?prune=1", ["?prune"]),
         ({"jobs": []}, "?scope=A=b", ["?scope"]),
         ({"jobs": []}, "?partial=1", ["?partial"]),
@@ -191,3 +201,43 @@ def test_an_empty_set_deletes_what_has_the_label_alone(front):
     revived = put(front, {"jobs": [job("a")]}).json["values"][0]
     assert (revived["what"], revived["version"]) == ("create", 2)
     assert front.get("/jobs/a").json["version"] == 2
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"[", "application/json"),
+        ({"jobs": 3}, "application/json"),
+        ({"jobs": [job("A"), job("a", retries=-1)]}, "application/json"),
+        ({"jobs": [job("a", task="none"), job("b", cron="61 * * * *", interval=None)]}, "application/json"),
+        (b"a: b: c", "application/yaml"),
+        (b"jobs:\n- {id: a, retries: -1}", "application/yaml"),
+        (b"61 * * * * example", "text/crontab"),
+        (b"x", "text/x-systemd-unit"),
+    ],
+)
+def test_a_set_that_is_refused_is_forgotten_at_once(front, body, content_type):
+    """It may be large, and Python looks for circles seldom."""
+    gc.collect()
+    gc.disable()
+    try:
+        before = frames()
+        assert put(front, body, content_type=content_type).status == 400
+        assert frames() - before == Counter()
+    finally:
+        gc.enable()
+
+
+def frames():
+    """The functions whose frames are held, by whomever."""
+    found = (each.f_code for each in gc.get_objects() if isinstance(each, FrameType))
+    return Counter(f"{code.co_filename} {code.co_name}" for code in found if "/jobsched/" in code.co_filename)
+
+
+def test_the_young_are_looked_through_while_a_set_is_put(front, monkeypatch):
+    """Else what other requests leave is looked for at its end, all at once."""
+    (*young, eldest), looks, seen = gc.get_threshold(), gc.isenabled(), []
+    monkeypatch.setattr(job_sets, "once_each", lambda _: seen.append((gc.isenabled(), *gc.get_threshold())))
+    put(front, {"jobs": [job("a")]})
+    assert seen == [(looks, *young, job_sets.NEVER)]
+    assert gc.get_threshold() == (*young, eldest)

@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from twisted.internet.defer import Deferred
 from twisted.internet.testing import StringTransport
 
-from jobsched.http.large_bodies import MOST_BODY
+from jobsched.http.large_bodies import MOST_BODY, STILL, TAKING
 from jobsched.http.route import Route, raw, whole
 from jobsched.http.site import site
 from jobsched.model.caller import ANYBODY
@@ -94,6 +95,78 @@ def test_a_caller_that_is_not_let_in_does_not_send_it(served):
     assert status(transport) == 401
     body = json.loads(transport.value().partition(b"\r\n\r\n")[2])
     assert (body["status"], body["detail"]) == (401, "no")
+
+
+@pytest.fixture
+def passed(monkeypatch):
+    """Let seconds pass."""
+    now = [1000.0]
+    monkeypatch.setattr("jobsched.http.site.elapsed", lambda: now[0])
+
+    def let_pass(seconds):
+        now[0] += seconds
+
+    return let_pass
+
+
+def test_who_sends_nothing_gives_way(served, passed):
+    still, cut = sent(served, PUT + length(LARGEST), b"x")
+    passed(STILL - 1)
+    assert status(sent(served, PUT + length(LARGEST))[1]) == 503
+    still.dataReceived(bytes(MOST_BODY))
+    passed(STILL - 1)
+    assert status(sent(served, PUT + length(LARGEST))[1]) == 503
+    assert not cut.disconnected
+    passed(1)
+    assert status(sent(served, PUT + length(LARGEST), bytes(LARGEST))[1]) == 200
+    assert cut.disconnected
+    still.connectionLost(ConnectionError())
+
+
+def test_who_sends_a_byte_now_and_then_gives_way(served, passed):
+    slow, cut = sent(served, PUT + length(LARGEST), b"x")
+    for _ in range(2):
+        passed(STILL - 1)
+        assert not cut.disconnected
+        slow.dataReceived(b"x")
+    assert status(sent(served, PUT + length(LARGEST), bytes(LARGEST))[1]) == 200
+    assert cut.disconnected
+    slow.connectionLost(ConnectionError())
+
+
+def test_who_has_not_sent_a_byte_has_time_for_it(served, passed):
+    first, _ = sent(served, PUT + length(LARGEST))
+    assert status(sent(served, PUT + length(LARGEST))[1]) == 503
+    passed(STILL)
+    second, _ = sent(served, PUT + length(LARGEST))
+    assert status(sent(served, PUT + length(LARGEST))[1]) == 503
+    first.connectionLost(ConnectionError())
+    assert status(sent(served, PUT + length(LARGEST))[1]) == 503, "the place is not of the first one any more"
+    second.connectionLost(ConnectionError())
+    assert status(sent(served, PUT + length(LARGEST), bytes(LARGEST))[1]) == 200
+
+
+def test_who_does_not_take_the_answer_gives_way(passed):
+    begin, answered = Deferred[None](), Deferred[bytes]()
+
+    async def slow(request):
+        await begin
+        request.write(b"a part")
+        return await answered
+
+    served = site([Route("PUT", "/large", slow, "", takes=dict, large=LARGEST)], Reactor(), admit=admit)
+    first, cut = sent(served, PUT + length(LARGEST), bytes(LARGEST))
+    passed(1000)
+    assert status(sent(served, PUT + length(LARGEST))[1]) == 503, "it is worked on"
+    begin.callback(None)
+    passed(TAKING - 1)
+    assert status(sent(served, PUT + length(LARGEST))[1]) == 503
+    passed(1)
+    second, _ = sent(served, PUT + length(LARGEST))
+    assert cut.disconnected
+    for each in (first, second):
+        each.connectionLost(ConnectionError())
+    answered.callback(b"")
 
 
 def test_one_is_sent_at_a_time(served):

@@ -7,8 +7,8 @@ import attrs
 import pytest
 
 from jobsched.http.site import site
-from jobsched.model.node import Node
-from jobsched.rest.nodes import TWIN, Nodes
+from jobsched.model.node import TWIN, Node
+from jobsched.rest.nodes import Nodes
 from tests.unit.rest.conftest import Reactor, ask
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)

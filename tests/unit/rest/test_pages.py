@@ -5,14 +5,16 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.testing import StringTransport
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
 
 from jobsched.http import pages as page
 from jobsched.http.jsontext import encoded
 from jobsched.http.pages import ALL, LEAST, ONE, Pages, _text
 from jobsched.http.route import Route
 from jobsched.http.site import site
-from jobsched.model.page import Page
-from jobsched.store.paging import REST, cut
+from jobsched.model.page import ROW, Page, cut
 from tests.present import present
 from tests.unit.rest.conftest import Reactor, ask
 from tests.unit.rest.test_lists import NEXT
@@ -41,10 +43,10 @@ def test_what_the_store_finds_is_cut_by_weight_and_by_number(weights, limit, roo
     assert ids == [str(n) for n in range(len(ids))]
     assert len(ids) <= limit
     assert more == (len(ids) < len(weights))
-    assert len(ids) <= 1 or sum(weights[: len(ids)]) + REST * len(ids) <= room
+    assert len(ids) <= 1 or sum(weights[: len(ids)]) + ROW * len(ids) <= room
     assert ids or not weights
     if more and len(ids) < limit:
-        assert sum(weights[: len(ids) + 1]) + REST * (len(ids) + 1) > room
+        assert sum(weights[: len(ids) + 1]) + ROW * (len(ids) + 1) > room
 
 
 def test_the_more_is_under_way_the_less_the_next_may_have():
@@ -101,3 +103,15 @@ def test_an_answer_to_head_has_its_length_and_no_body():
     answer = ask(lists(["x" * 100_000]), "HEAD", "/list")
     assert answer.headers["content-length"] == str(len(encoded({"values": ["x" * 100_000]})))
     assert answer.body == b""
+
+
+def test_a_client_that_goes_in_the_midst_is_no_fault_of_ours():
+    served = lists(["x" * 100_000])
+    channel, transport = served.buildProtocol(None), StringTransport()
+    channel.makeConnection(transport)
+    with capturedLogs() as logs:
+        channel.dataReceived(b"GET /list HTTP/1.1\r\nHost: h\r\n\r\n")
+        assert channel.requests
+        present(transport.producer).stopProducing()  # as a socket does that has been closed
+        channel.connectionLost(Failure(ConnectionResetError()))
+    assert [event["log_format"] for event in logs if "log_failure" in event] == []

@@ -5,9 +5,12 @@ import json
 import pytest
 
 from jobsched.http.error_kinds import BY_STATUS, KINDS, OF_ERROR
+from jobsched.http.faults import LOOKED_AT, faults
 from jobsched.http.problems import TITLES, status_of
+from jobsched.http.schemas.jobs import JobIn
 from jobsched.model.errors import Slower
 from tests.unit.rest.conftest import EXAMPLE, ask
+from tests.unit.rest.test_openapi import ROUTES
 
 CONTROL = "which is not printable"
 TAG_NAME = "a tag's name is 1 to 64 printable characters"
@@ -39,6 +42,8 @@ def every(**parts):
         (b"'single'", [""], "not JSON"),
         (b"[" * 100_000, [""], ""),
         (b"[]", [""], "object"),
+        (raw('{"seconds": 1e999}'), ["/interval/seconds"], "number out of range"),
+        (raw('{"seconds": 1' + "0" * 5000 + "}"), ["/interval/seconds"], "out of range"),
         (b"null", [""], "object"),
         (b"true", [""], "object"),
         (b'"text"', [""], "object"),
@@ -222,6 +227,25 @@ def test_of_a_thousand_faults_twenty_are_told(unchanged):
     assert len(unchanged.post(EXAMPLE | {f"no{number}": 1 for number in range(1000)}).json["errors"]) == 20
 
 
+class Looked(list[str]):
+    """A list that counts how many of its items are looked at."""
+
+    looks = 0
+
+    def __iter__(self):
+        for item in super().__iter__():
+            Looked.looks += 1
+            yield item
+
+
+def test_of_a_long_list_not_all_is_looked_at():
+    """Else half a million wrong items would keep everybody waiting for seconds."""
+    for items in (["no"] * 5000, ["failed"] * 5000 + ["no"]):
+        Looked.looks = 0
+        assert 0 < len(faults({"task": "t", "notify": {"on": Looked(items)}}, JobIn)) <= 20
+        assert Looked.looks <= LOOKED_AT + 1
+
+
 def test_a_patch_and_a_query_are_told_of_everything_too(front):
     patched = ask(front.site, "PATCH", front.job(), b'{"retrys": 1, "timeout": "long"}')
     assert patched.problem[2] == ["/retrys", "/timeout"]
@@ -308,3 +332,23 @@ def test_a_grace_below_a_microsecond_is_one_that_a_patch_takes(front):
 
     assert front.get(job).json["misfire_grace"] == 1e-06
     assert ask(front.site, "PATCH", job, b"{}").status == 200
+
+
+def test_a_query_is_refused_where_none_is_known(front):
+    """Who writes `?plan=1` behind a call that has no plan wants to change nothing."""
+    job = front.job()
+    refused = set()
+    for route in ROUTES:
+        if route.scope != "open":
+            path = route.path.replace("<job_id>", job.rpartition("/")[2])
+            answer = ask(front.site, route.verb, f"{path}?plan_it=1", b"{}" if route.takes else b"")
+            if route.asks is None:
+                assert answer.problem[:2] == (400, "plan_it is not known here"), path
+                refused.add((route.verb, route.path))
+    assert {("POST", "/jobs"), ("PUT", "/jobs/<job_id>"), ("PATCH", "/jobs/<job_id>")} <= refused
+    assert front.get(job).json["version"] == 1
+
+
+@pytest.mark.parametrize("path", ["/health?t=1", "/errors?t=1", "/?t=1"])
+def test_a_probe_may_have_a_query_all_the_same(front, path):
+    assert front.get(path).status == 200

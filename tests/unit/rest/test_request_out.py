@@ -44,6 +44,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "timeout": SECONDS,
     "parameters": st.dictionaries(st.sampled_from(["a", "b"]), st.sampled_from([True, 0, 7, 1.5, "x"])),
     "placement": st.sampled_from(["any", "every"]),
+    "on_isolation": st.sampled_from(["end", "keep"]),
     "require": st.dictionaries(st.sampled_from(["disk", "zone"]), st.just("x")),
     "max_late": SECONDS.map(lambda seconds: seconds + 1),
     "must_succeed_every": SECONDS.map(lambda seconds: seconds + 1),

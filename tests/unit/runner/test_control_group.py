@@ -11,8 +11,9 @@ from uuid import uuid4
 
 import pytest
 
-from jobsched.runner import control_group, procfs, recovery
-from jobsched.runner.control_group import ControlGroup, ControlGroups, base_here
+from jobsched.runner import control_group, group_tree, procfs, recovery
+from jobsched.runner.control_group import ControlGroup, ControlGroups
+from jobsched.runner.group_tree import Tree, tree_here
 from jobsched.runner.session import Usage
 
 SPAWNS = "import os, time\nos.fork() and print(flush=True)\ntime.sleep(1000)"
@@ -21,10 +22,10 @@ SPAWNS = "import os, time\nos.fork() and print(flush=True)\ntime.sleep(1000)"
 @pytest.fixture
 def groups(monkeypatch):
     monkeypatch.setattr(control_group, "SLOW", 60)  # others may keep the machine busy
-    monkeypatch.setattr(control_group, "FOLDER", f"jobsched-{uuid4().hex}")  # others may test the same
-    if (base := base_here()) is None:
+    monkeypatch.setattr(group_tree, "FOLDER", f"jobsched-{uuid4().hex}")  # others may test the same
+    if (tree := tree_here()) is None:
         pytest.skip("no tree of control groups (cgroup v2) may be written here")
-    groups = ControlGroups(base)
+    groups = ControlGroups(tree)
     groups.begin()
     if not groups.group("it").of_use:
         pytest.skip("groups of this kernel cannot be killed, or nobody may be moved into them")
@@ -55,9 +56,9 @@ def until(condition):
 
 
 def folders(name):
-    base = base_here()
-    assert base is not None
-    return [*base.glob(f"{control_group.FOLDER}/{name}")]
+    tree = tree_here()
+    assert tree is not None
+    return [*tree.folder.glob(name)]
 
 
 def test_all_of_it_is_killed_and_its_folder_goes(groups):
@@ -94,17 +95,17 @@ def test_what_a_killed_daemon_left_is_ended_without_a_mark(groups):
 
 
 def test_what_cannot_be_started_leaves_no_group(groups):
-    group, before = groups.group("fails"), control_group._own_group(os.getpid())
+    group, before = groups.group("fails"), group_tree._own_group(os.getpid())
     with pytest.raises(FileNotFoundError), group.inside():
         os.posix_spawn("/nowhere", ["it"], {})
 
     assert folders("fails") == []
-    assert control_group._own_group(os.getpid()) == before
+    assert group_tree._own_group(os.getpid()) == before
 
 
 def test_a_folder_without_a_tree_is_of_no_use_and_harmless(tmp_path):
     """An ordinary folder: as before Linux 5.14, it cannot kill."""
-    groups = ControlGroups(tmp_path)
+    groups = ControlGroups(Tree(tmp_path, tmp_path))
     groups.begin()
     group = groups.group("it")
     with group.inside():
@@ -112,6 +113,21 @@ def test_a_folder_without_a_tree_is_of_no_use_and_harmless(tmp_path):
     group.close()
 
     assert (group.kills, group.empty(), group.with_members([], 1), group.usage(None)) == (False, False, [], None)
+
+
+@pytest.mark.parametrize(("moves", "of_use"), [
+    ([0.001], True),
+    ([0.06, 0.02, 0.001], True),  # the machine was busy
+    ([0.06] * control_group.TRIALS, False),
+    ([0.06, None], False),  # nothing can be killed there
+])  # fmt: skip
+def test_one_fast_move_of_a_few_is_enough(tmp_path, monkeypatch, moves, of_use):
+    rest = iter(moves)
+    monkeypatch.setattr(control_group, "_try", lambda trial, folder: next(rest))
+    groups = ControlGroups(Tree(tmp_path, tmp_path))
+    groups.begin()
+
+    assert (groups.group("it").of_use, [*rest]) == (of_use, [])
 
 
 def test_a_daemon_in_the_group_of_a_run_is_no_part_of_it(tmp_path):

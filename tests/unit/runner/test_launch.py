@@ -189,7 +189,7 @@ def test_a_relative_program_is_relative_to_its_directory(folder):
     [
         ("/nowhere/x", None, "/nowhere/x: no such program"),
         ("{folder}/data", None, "{folder}/data: it is not executable"),
-        ("{folder}", None, "{folder}: it is not executable"),
+        ("{folder}", None, "{folder}: it is a folder"),
         ("{folder}/script", "/nowhere", "/nowhere: no such directory"),
         ("./script", "{folder}/nowhere", "{folder}/nowhere: no such directory"),
         ("{folder}/script", "{folder}/data", "{folder}/data: no such directory"),
@@ -265,11 +265,25 @@ def test_options_that_leave_no_room_are_told_at_the_jobs_making():
 
 
 def test_a_daemon_whose_environment_is_full_says_so(monkeypatch):
-    monkeypatch.setattr(launch, "_sizes_inherited", launch._sizes_inherited.__wrapped__)  # read anew
+    monkeypatch.setattr(launch, "_sizes_usual", launch._sizes_usual.__wrapped__)  # read anew
     for number in range(os.sysconf("SC_ARG_MAX") // 100_000 + 1):
         monkeypatch.setenv(f"LARGE_{number}", "x" * 100_000)
     pointer, words = refusal(of_kind("command"), day="mon")
     assert (pointer, words.startswith("are too much: ")) == ("/parameters", True)
+
+
+@pytest.mark.parametrize("kind", ["command", "process"])
+def test_the_check_counts_all_that_a_program_is_given(kind, monkeypatch):
+    monkeypatch.setattr(launch, "MOST_WHOLE", 0)
+    monkeypatch.setenv("HOME", "/home/daemon")
+    monkeypatch.setattr(launch, "_sizes_usual", launch._sizes_usual.__wrapped__)  # read anew
+    theirs = {"HOME": "/srv/other", "SHELL": "/bin/sh"}
+    task = attrs.evolve(of_kind(kind), confinement=Confinement(environment=theirs))
+    info = Info(**vars(launch.ANYBODY) | {"name": "a job", "parameters": {"day": "mon"}})
+    command = Command(["x"], env={child.VARIABLE: child.describe(task, info)} if kind == "process" else {})
+    given = launch.environment(info, command, launch.inherited(os.environ), task.confinement)
+    whole = sum(len(f"{name}={value}".encode()) + 1 + launch.POINTER for name, value in given.items())
+    assert refusal(task, day="mon")[1] == f"are too much: with all else, a program would be given {whole} bytes"
 
 
 def test_what_the_daemons_own_encoding_cannot_write_is_refused(monkeypatch):

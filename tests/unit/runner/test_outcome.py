@@ -52,7 +52,12 @@ def test_what_a_task_counts_as_a_success(process_exit, printed, codes, state, re
         (ProcessExit(exit_code=3), Printed(last_line="no table"), "failed", "exit code 3, last line: no table"),
         (ProcessExit(exit_code=3), Printed(cut="cut"), "failed", "exit code 3; cut"),
         (ProcessExit(signal="SIGSEGV"), Printed(), "failed", "ended by SIGSEGV, which nobody here sent"),
-        (ProcessExit(signal="SIGKILL"), Printed(), "failed", "ended by SIGKILL, which nobody here sent"),
+        (
+            ProcessExit(signal="SIGKILL"),
+            Printed(),
+            "failed",
+            "ended by SIGKILL, which nobody here sent; if memory was short, the kernel's log (dmesg) tells of it",
+        ),
         (ProcessExit(error="ValueError: no"), Printed(last_line="x"), "failed", "ValueError: no"),
         (ProcessExit(error="a\n  b\0c\udcff"), Printed(), "failed", r"a b\u0000c\udcff"),
         (ProcessExit(signal="SIGTERM", stopped=TIMED_OUT), Printed(), "timed_out", "ran longer than its 5 s"),

@@ -15,9 +15,12 @@ PLENTY = 1 << 30
 class SlowWriter(OutputWriter):
     """A writer whose thread is the test: `work` does one job."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, short=0):
         self.in_reactor_calls = []
-        super().__init__(self, folder, PLENTY)  # type: ignore[arg-type]  # a reactor as far as it is asked
+        super().__init__(self, folder, PLENTY, short)  # type: ignore[arg-type]  # a reactor as far as it is asked
+
+    def _begin(self):
+        """There is no other thread."""
 
     def callFromThread(self, function, *args):
         self.in_reactor_calls.append((function, args))
@@ -118,7 +121,7 @@ def test_an_end_in_one_thread_waits_for_what_another_is_writing(tmp_path):
     given, ends = [], []
 
     class Writer:
-        folder, limit = tmp_path, PLENTY
+        folder, limit, short = tmp_path, PLENTY, 0
 
         def put(self, output, data):
             ends.append(threading.Thread(target=output.close))
@@ -132,6 +135,33 @@ def test_an_end_in_one_thread_waits_for_what_another_is_writing(tmp_path):
     Output(Writer(), "0" * 36, "job").write(b"from a task's thread")  # type: ignore[arg-type]  # a fake
     ends[0].join()
     assert given == [b"from a task's thread", "the end"]
+
+
+def test_what_is_short_is_in_its_file_without_the_thread(tmp_path):
+    writer, ended = SlowWriter(tmp_path, short=8), list[Printed]()
+    run_output = Output(writer, "0" * 36, "job")
+    run_output.write(b"short\n")
+    before = output_path(tmp_path, "0" * 36).read_bytes()
+    run_output.close().addCallback(ended.append)
+
+    assert before == b"short\n"
+    assert [(printed.total, printed.kept, printed.last_line) for printed in ended] == [(6, 6, "short")]
+    assert writer._queue.empty()
+
+
+def test_what_is_no_longer_short_goes_to_the_thread(tmp_path):
+    writer, ended = SlowWriter(tmp_path, short=8), list[Printed]()
+    run_output = Output(writer, "0" * 36, "job")
+    for line in (b"short\n", b"no more\n", b"!\n"):
+        run_output.write(line)
+    run_output.close().addCallback(ended.append)
+    before = output_path(tmp_path, "0" * 36).read_bytes()
+    writer.work(3)
+    writer.turn()
+
+    assert before == b"short\n"
+    assert output_path(tmp_path, "0" * 36).read_bytes() == b"short\nno more\n!\n"
+    assert [printed.total for printed in ended] == [16]
 
 
 def test_a_log_that_raises_does_not_hold_up_the_run_or_its_end(writer, run_output, tmp_path):
@@ -177,3 +207,26 @@ def test_the_thread_goes_on_after_an_error_and_ends_when_told(tmp_path):
     logging.getLogger(OutputWriter.__module__).propagate = True
 
     assert done == [1]
+
+
+def test_an_executor_has_no_thread_for_short_outputs(tmp_path):
+    class Reactor:
+        def callFromThread(self, function, *args):
+            function(*args)
+
+    writer = OutputWriter(Reactor(), tmp_path, PLENTY, short=4)  # type: ignore[arg-type]  # a fake
+    writer.start()
+    before = threading.active_count()
+    short, long = (Output(writer, name, "job") for name in ("short", "long"))
+    short.write(b"abcd")
+    short.close()
+    assert threading.active_count() == before
+    writer.stop()  # there is nothing to wait for
+    long.write(b"abcde")
+    assert threading.active_count() == before + 1
+    ended: list[Printed] = []
+    long.close().addCallback(ended.append)
+    writer.stop()
+    assert threading.active_count() == before
+    assert [each.kept for each in ended] == [5]
+    assert output_path(tmp_path, "short").read_bytes() == b"abcd"

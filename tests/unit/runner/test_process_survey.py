@@ -83,17 +83,3 @@ def test_one_that_ended_later_has_to_wait_for_the_next(world):
     world.elapsed = since + SHARE - 1
     assert world.survey.session_is_empty(7, since) is True
     assert world.seen == 2
-
-
-@pytest.mark.parametrize(("age", "followed", "empty", "looks"), [
-    (procfs.ROUND / 2, False, True, 0),
-    (procfs.ROUND / 2, True, False, 0),
-    (procfs.ROUND / 2, None, True, 1),
-    (procfs.ROUND * 2, True, True, 1),  # pids may have begun anew
-])  # fmt: skip
-def test_of_what_began_a_moment_ago_the_latest_pids_tell(monkeypatch, world, age, followed, empty, looks):
-    monkeypatch.setattr(process_survey, "was_followed", lambda session: followed)
-    began = world.elapsed - age
-
-    assert world.survey.session_is_empty(8, since=world.elapsed, began=began) is empty
-    assert world.seen == looks

@@ -31,64 +31,51 @@ def test_a_process_about_to_run_another_program_is_found(restless):
     assert [[each.pid for each in look] for look in found] == [[restless.pid]] * LOOKS
 
 
+def test_one_between_programs_at_each_look_is_not_clear(monkeypatch):
+    """It was in the midst of one `execve`, had come through, and was in the midst of the next."""
+    read = procfs._read
+    monkeypatch.setattr(procfs, "_read", lambda path, **more: b"" if path.endswith("/environ") else read(path, **more))
+    assert procfs.variable(os.getpid(), procfs.MARK) == procfs.BETWEEN
+
+
 def test_one_without_an_environment_is_no_runs_and_seen_once(monkeypatch):
     monkeypatch.setattr(time, "sleep", pytest.fail)
     bare = subprocess.Popen(["/usr/bin/env", "-i", "/bin/sleep", "1000"], start_new_session=True)
     try:
         while not Path(f"/proc/{bare.pid}/cmdline").read_bytes().startswith(b"/bin/sleep"):
             pass
-        assert procfs._mark(bare.pid) is None
+        assert procfs.variable(bare.pid, procfs.MARK) is None
     finally:
         bare.kill()
         bare.wait()
 
 
-@pytest.fixture
-def led():
-    """Starts a shell that leads a session; it prints a line when it has done what it is told, and waits."""
-    started = []
+def test_a_pid_is_free_once_its_process_was_waited_for():
+    process = subprocess.Popen(["/bin/true"], start_new_session=True)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    before = procfs.is_free(process.pid)
+    process.wait()
 
-    def start(words):
-        command = ["/bin/bash", "-mc", f"{words}\necho; read"]
-        shell = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        started.append(shell)
-        assert shell.stdout is not None
-        shell.stdout.readline()
-        return shell
-
-    yield start
-    for shell in started:
-        shell.communicate()
+    assert not before
+    assert procfs.is_free(process.pid) is True
 
 
-def told(led, words):
-    """What the latest pids tell of a shell; once more where others started too many processes meanwhile."""
-    if not Path("/proc/sys/kernel/ns_last_pid").exists():
-        pytest.skip("this kernel does not tell which pid it gave out last")
-    for _ in range(20):
-        shell = led(words)
-        subprocess.run(["/bin/true"], check=True)
-        if (answer := procfs.was_followed(shell.pid)) is not None:
-            return answer
-    return None
+def test_a_pid_is_not_free_while_its_session_has_members():
+    words = "sleep 1000 >/dev/null & echo $!"
+    shell = subprocess.Popen(["/bin/bash", "-mc", words], stdout=subprocess.PIPE, start_new_session=True)
+    assert shell.stdout is not None
+    member = int(shell.stdout.readline())  # in a group of its own
+    shell.communicate()
+    try:
+        assert (procfs.stat(shell.pid), procfs.is_free(shell.pid)) == (None, False)
+    finally:
+        os.kill(member, signal.SIGKILL)
 
 
-def test_a_member_of_a_session_is_found_among_the_latest_pids(led):
-    assert told(led, "sleep 1000 >/dev/null & trap 'kill $!' EXIT") is True
+def test_no_pid_is_free_where_the_kernel_does_not_say_so(monkeypatch):
+    def nothing():
+        raise OSError
 
+    monkeypatch.setattr(procfs, "_nothing", nothing)
 
-def test_a_session_without_others_is_told_by_the_latest_pids(led):
-    assert told(led, "(:)") is False
-
-
-@pytest.mark.parametrize("last", ["7", str(8 + procfs.FEW), "many", None])
-def test_the_latest_pids_do_not_always_tell(monkeypatch, last):
-    def read(path):
-        if last is None:
-            raise FileNotFoundError(path)
-        return last.encode()
-
-    monkeypatch.setattr(procfs, "_read", read)
-    assert procfs.was_followed(8 if last == "7" else 7) is None
+    assert procfs.is_free(4194305) is False

@@ -174,7 +174,7 @@ def test_a_claim_of_which_the_answer_was_lost_is_carried_out(world: World) -> No
     with capturedLogs() as logs:
         world.walk(1)
     assert started(world) == [5]
-    assert any("they start now" in formatEvent(event) for event in logs)
+    assert any("started now" in formatEvent(event) for event in logs)
     world.walk(5)
     assert started(world) == [5, 10], "once"
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import attrs
 import pytest
@@ -21,9 +22,10 @@ from jobsched.model.trigger import Interval
 from jobsched.scheduler import scheduler as scheduler_module
 from jobsched.scheduler import sweeps
 from jobsched.scheduler import ticker as ticker_module
-from jobsched.store.sql import claims, commands
+from jobsched.store.sql import claims
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.tables import jobs
+from tests import sql_commands as commands
 from tests.present import present
 from tests.unit.scheduler.world import T0, CountedLoop, World, at, every
 
@@ -466,6 +468,32 @@ def test_dues_of_one_second_start_in_order_however_many(world: World) -> None:
     world.jump(8)  # all of them are late, and come at once
     world.walk(5)
     assert [due for due, _ in started(world)] == [pytest.approx(moment) for moment in sorted(moments)]
+
+
+def test_a_slot_is_used_before_the_store_knows_what_freed_it(world: World) -> None:
+    world.most = 1
+    world.lasts = lambda: 100.0
+    first, second = world.add(once(1)), world.add(once(2))
+    world.walk(3)
+    assert [run.job_id for run in world.starts] == [first.id]
+    over = world.starts[0]
+    del world.active[over.id], world.ends[over.id]
+    world.scheduler.slot_free()
+    world.clock.advance(0)
+    assert [run.job_id for run in world.starts] == [first.id, second.id]
+    assert present(world.read(run_rows.get, over.id)).state == "running", "the store does not know yet"
+
+
+def test_without_a_slot_nothing_is_claimed_for_those_that_wait(world: World) -> None:
+    world.most = 1
+    world.lasts = lambda: 100.0
+    world.add(once(1))
+    world.add(once(2))
+    world.walk(3)
+    with patch.object(world.store.claims, "claim") as claim:
+        world.scheduler.start_waiting()
+        world.clock.advance(0)
+    assert not claim.called
 
 
 def test_a_run_that_waits_for_its_time_starts_at_its_time(world: World) -> None:

@@ -26,11 +26,11 @@ from jobsched.scheduler.peers import Peers
 from jobsched.scheduler.reconcile import RunnerPort
 from jobsched.scheduler.scheduler import Scheduler
 from jobsched.store.sign_of_life import SignOfLife
-from jobsched.store.sql import commands
 from jobsched.store.sql import jobs as job_rows
 from jobsched.store.sql import runs as run_rows
 from jobsched.store.sql.store import Store
 from jobsched.store.sql.tables import runs
+from tests import sql_commands as commands
 from tests.fakes import HeldPool, StillReactor
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
@@ -107,6 +107,7 @@ class World:
             self.store,
             RunnerPort(
                 slots=lambda: max(self.most - len(self.active), 0),
+                active=lambda: len(self.active),
                 start=self._start,
                 replace=self._replace,
                 known=lambda: set(self.active),

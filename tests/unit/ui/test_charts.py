@@ -55,7 +55,8 @@ def test_a_run_stands_on_the_time_that_it_was_late() -> None:
 
 def test_hours_are_stacked_and_the_empty_ones_are_links_too() -> None:
     strip = [Hour(link="/1", text="1", counts={"succeeded": 6, "failed": 2}), Hour(link="/2", text="2", counts={})]
-    svg = charts.hours(strip, "hours", "from", "to")
+    svg = charts.hours(strip, "hours", ["from", "<", "to"])
+    assert [each.text for each in parsed(svg).iter("span")] == ["8", "0", "from", "<", "to"]
     [good], [bad] = rects(svg, "c-good"), rects(svg, "c-bad")
     assert float(bad["y"]) + float(bad["height"]) == pytest.approx(float(good["y"]), abs=0.11)
     assert float(good["height"]) == pytest.approx(3 * float(bad["height"]), abs=0.11)

@@ -13,9 +13,9 @@ from jobsched.model.errors import Invalid
 from jobsched.model.job_list import JobOrder
 from jobsched.model.run import Run
 from jobsched.model.verdict import Step
+from jobsched.ui.form import patch
 from jobsched.ui.job import differences, leads
 from jobsched.ui.outages import MOST, newest
-from jobsched.ui.patch_form import patch
 from jobsched.ui.search import Search
 
 

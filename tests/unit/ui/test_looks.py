@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
 from jobsched.model.caller import Caller
-from jobsched.ui.looks import MOST, Looks, gathered, look_of
+from jobsched.ui.looks import MOST, STAND_IN, Look, Looks, gathered, look_of
 
 ALICE, BOB = (Caller(name=name, scopes=frozenset({"read"})) for name in ("alice", "bob"))
 
@@ -45,8 +45,8 @@ class Screens:
         self.shared: list[tuple[Any, str]] = []
         self.looks = Looks(self.clock, self.made.append, self.share)
 
-    def share(self, request: Any, text: str, _first: Any) -> None:
-        self.shared.append((request, text))
+    def share(self, request: Any, look: Look, _first: Any) -> None:
+        self.shared.append((request, look.data("").decode()))
         request.end()
 
     def look(self, who: Caller = ALICE, uri: bytes = b"/ui/", differs: str = "", wait: float = 0.5) -> Any:
@@ -165,3 +165,10 @@ def test_how_long_ago_a_screen_was_begun_is_known(screens: Screens) -> None:
     assert found.age() == 0
     screens.clock.advance(0.25)
     assert found.age() == 0.25
+
+
+def test_each_viewer_gets_a_token_of_its_own() -> None:
+    look = Look()
+    look.give(f"é <{STAND_IN}>")
+    found = [look.data(csrf).decode() for csrf in ("a", "a", "", "b")]
+    assert found == ["é <a>", "é <a>", "é <>", "é <b>"]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from markupsafe import escape
 
 from jobsched.model.errors import Invalid
 from jobsched.model.job_list import JobOrder
@@ -15,6 +17,7 @@ from jobsched.model.labels import Label
 from jobsched.ui import amounts, words
 from jobsched.ui.form import back
 from jobsched.ui.search import Search
+from jobsched.ui.view import View
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -122,3 +125,13 @@ def test_what_is_looked_for_becomes_a_filter() -> None:
 )  # fmt: skip
 def test_a_form_leads_back_to_the_page_alone(path: str, to: str) -> None:
     assert back(path) == to
+
+
+def test_instants_in_words_are_shown_as_the_viewer_has_them() -> None:
+    view = View(now=datetime(2030, 1, 31, tzinfo=UTC), zone="Asia/Kolkata")
+    said = view.told("no daemon ran from 2030-01-30T20:00:00Z until 2030-01-30T20:30:00.5Z <b>", "UTC")
+    assert re.sub("<[^>]*>", "", said) == "no daemon ran from Thu 31 Jan 01:30:00 until Thu 31 Jan 02:00:00 &lt;b&gt;"
+    assert 'datetime="2030-01-30T20:00:00Z"' in said
+    printed = "exit code 1, last line: 2030-01-30T20:00:00Z <b>"
+    assert view.told(printed) == escape(printed)
+    assert view.told("at 2030-99-30T20:00:00Z") == "at 2030-99-30T20:00:00Z"

@@ -6,7 +6,7 @@ On MySQL each CREATE and ALTER is a commit: what an upgrade that was cut short h
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypedDict, Unpack
 
 import sqlalchemy as sa
 from alembic import op
@@ -38,15 +38,22 @@ def table(name: str, *columns: SchemaItem) -> None:
     )  # fmt: skip
 
 
-def where(condition: str) -> dict[str, sa.TextClause]:
+class Where(TypedDict, total=False):
+    """Of which rows alone an index is made, for databases that can do so."""
+
+    sqlite_where: sa.TextClause
+    postgresql_where: sa.TextClause
+
+
+def where(condition: str) -> Where:
     """For an index of some rows alone; MariaDB and MySQL have no such, and index them all."""
     return {"sqlite_where": sa.text(condition), "postgresql_where": sa.text(condition)}
 
 
-def index(name: str, of: str, columns: list[str], **options: Any) -> None:
-    """Make an index."""
+def index(name: str, of: str, columns: list[str], *, unique: bool = False, **only: Unpack[Where]) -> None:
+    """Make an index, `only` of some rows."""
     if name not in _indexes(of):
-        op.create_index(name, of, columns, **options)
+        op.create_index(name, of, columns, unique=unique, **only)
 
 
 def drop_index(name: str, of: str) -> None:
@@ -60,7 +67,7 @@ def _indexes(of: str) -> set[str | None]:
 
 
 def grow(
-    of: str, columns: Sequence[sa.Column[Any]], indexes: Mapping[str, Sequence[str]], **conditions: str
+    of: str, columns: Sequence[sa.Column[object]], indexes: Mapping[str, Sequence[str]], **conditions: str
 ) -> None:  # fmt: skip
     """Add columns, as `new_columns` has it, and indexes by their names to a table that is in use. `conditions`: of
     indexes of some rows alone.

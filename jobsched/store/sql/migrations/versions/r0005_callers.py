@@ -24,7 +24,7 @@ def upgrade() -> None:
     _changes()
     _labels()
     _hold_and_groups()
-    new_columns("nodes", sa.Column("schema", text(8)))
+    new_columns("nodes", sa.Column("schema", text(8)), sa.Column("problem", TEXT))
     new_columns("deliveries", sa.Column("format", text(16)))
     _sets_that_are_staged()
     table(
@@ -67,6 +67,7 @@ def _to_jobs() -> None:
             sa.Column("description", TEXT),
             sa.Column("owner", text(255)),
             sa.Column("runbook", TEXT),
+            sa.Column("on_isolation", text(8)),
             sa.Column("paused_by", text(255)),
             sa.Column("paused_at", sa.BigInteger),
             sa.Column("paused_until", sa.BigInteger),
@@ -78,7 +79,7 @@ def _to_jobs() -> None:
 
 def _to_runs() -> None:
     """Add of which run each is a rerun, what they used, whether they may start in spite of a hold, when they were told
-    to end; indexes to find them by."""
+    to end, for what they waited; indexes to find them by."""
     grow(
         "runs",
         [
@@ -88,6 +89,9 @@ def _to_runs() -> None:
             sa.Column("forced", sa.Boolean),
             sa.Column("term_at", sa.BigInteger),
             sa.Column("kill_at", sa.BigInteger),
+            sa.Column("waited_for", TEXT),
+            sa.Column("on_isolation", text(8)),
+            sa.Column("isolated", sa.BigInteger),
         ],
         {
             "runs_of_task": ["task", "id"],
@@ -208,7 +212,7 @@ def _sets_that_are_staged() -> None:
             )
         ),
         *(sa.Column(name, text(64)) for name in ("timezone",)),
-        *(sa.Column(name, text(8)) for name in ("overlap", "catch_up", "placement")),
+        *(sa.Column(name, text(8)) for name in ("overlap", "catch_up", "placement", "on_isolation")),
         *(sa.Column(name, sa.Integer) for name in ("retries", "max_runs", "starts", "version")),
         *(sa.Column(name, sa.Double) for name in ("timeout",)),
         *(
