@@ -29,6 +29,7 @@ from .facts import ended_of, moment, redact_of, script_of, stop_of, success_of, 
 from .frames import Ended, Frame, FromDaemon, Moment, Ping, Start, Started, Stop, Stopping, Stored
 from .journal import Journal
 from .node_life import Fence
+from .others import Others
 
 SCORE = Path("/proc/self/oom_score_adj")
 SOONER, MOST = 100, 1000  # thousandths of all memory, by which a run seems larger than it is; the kernel's limit
@@ -80,6 +81,7 @@ class Executor:
         self._changed = changed  # called when a run has ended
         self._fence = Fence(reactor, self._isolate)
         self._chores = Threads(reactor, "chore")
+        self._others = Others(self._chores.run, output_folder.parent, lambda: self._fence.over, changed)
         self._scripts = Scripts(reactor, self._chores.run, tree_here(), warm=True)
         self._writer = OutputWriter(reactor, output_folder, output_limit, SHORT)
         self._held: dict[str, _Held] = {}
@@ -91,8 +93,8 @@ class Executor:
 
     @property
     def busy(self) -> bool:
-        """Whether a run is being executed."""
-        return bool(self._held)
+        """Whether a run is being executed, or may have to be ended in place of another executor."""
+        return bool(self._held) or self._others.wanted
 
     def runs(self) -> list[str]:
         """The runs that are executed here, and those whose outcome nobody has stored yet."""
@@ -142,6 +144,8 @@ class Executor:
         elif isinstance(frame, Stop):
             self._stop(frame.run_id, stop_of(frame.why))
         elif isinstance(frame, Ping):
+            if frame.others is not None:
+                self._others.know(frame.others)
             self._fence.move(frame.until)
         elif isinstance(frame, Stored):
             for run_id in frame.run_ids:
@@ -171,6 +175,7 @@ class Executor:
 
     def _isolate(self) -> None:
         """Others may soon start these runs again, but for those that are to be kept."""
+        self._others.end()
         for run_id in [run_id for run_id, held in self._held.items() if not held.start.keep]:
             with self.log.failuresHandled("run {run} could not be ended", run=run_id):
                 self._stop(run_id, FENCED)
@@ -236,7 +241,9 @@ class Executor:
         if process is None or held.at is None or (held.started is not None and held.started.pid == process.pid):
             return None
         run_id = held.start.run_id
-        held.started = Started(run_id=run_id, pid=process.pid, pid_started=process.pid_started, at=held.at)
+        held.started = Started(
+            run_id=run_id, pid=process.pid, pid_started=process.pid_started, at=held.at, keep=held.start.keep
+        )
         return held.started
 
     def _stopping(self, held: _Held, stop: deadline.Stop) -> None:

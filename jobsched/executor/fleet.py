@@ -25,9 +25,10 @@ from ..runner.scripts import Script
 from ..task import Info
 from ..threads import Threads
 from .facts import boot_id, ended_at, exit_of, printed_of, sent_of, start_of, stop_of, why_of
-from .frames import Ended, FromExecutor, Lines, Ping, Started, Stop, Stopping, Stored, Welcome
+from .frames import Ended, FromExecutor, Lines, Started, Stop, Stopping, Stored, Welcome
 from .hand import EVERY, PATIENCE, Hand
 from .journal import FOLDER
+from .lasting import Lasting
 from .node_life import NodeLife
 from .pool import Pool
 
@@ -65,6 +66,7 @@ class Fleet(Service):
         self._left: set[str] = set()  # runs that go on without this daemon
         self._settled = False
         self._told_until: float | None = None  # in the last ping
+        self._lasting = Lasting(reactor, self._ping)
         self._there: list[Deferred[None]] = []
         self._settings = settings  # the limit of an output, the umask of runs
         self._executors = Pool(reactor, self._folder, count, self._hand)
@@ -89,15 +91,15 @@ class Fleet(Service):
         if self._executors.usable:
             self._usable = self._reactor.seconds()
         if self._settled:
-            ping = Ping(until=self._life.until())
-            self._told_until = ping.until
+            self._told_until = self._life.until()
             for hand in self._executors:
-                hand.ping(ping, self._life.patience)
+                hand.ping(self._lasting.ping(hand, self._told_until), self._life.patience)
 
     def stopService(self) -> Deferred[None]:
         """Fires when the executors have ended, or after some seconds; call it when no run is left."""
         super().stopService()
         self._pings.stop()
+        self._lasting.stop()
         self._executors.stop()
         return Deferred.fromCoroutine(self._stop())
 
@@ -211,7 +213,7 @@ class Fleet(Service):
     def welcomed(self, hand: Hand, welcome: Welcome, told: set[str]) -> None:
         """An executor is there. Runs that were `told` to one of its name, and that it does not know, went with that."""
         if self._settled:
-            hand.tell(Ping(until=self._life.until()))
+            hand.tell(self._lasting.ping(hand, self._life.until(), afresh=True))
         known = set(welcome.runs)
         if lost := [self._calls[run_id] for run_id in told - known - self._left if run_id in self._calls]:
             found = self._chores.run(end_orphans, lost, self._grace)
@@ -262,6 +264,8 @@ class Fleet(Service):
         if isinstance(frame, Started):
             call.begin(frame.pid, frame.pid_started)
             call.print(frame.last_line)
+            if not frame.keep:
+                self._lasting.add(call.id, self._of[call.id])
         elif isinstance(frame, Stopping):
             call.deadline.stopping(stop_of(frame.why))
         else:
@@ -274,6 +278,7 @@ class Fleet(Service):
 
     def _forget(self, call: ExecutorCall) -> None:
         """A run has ended. One that nobody has taken yet is kept for whoever does."""
+        self._lasting.discard(call.id)
         if call.id in self._earlier:
             self._over.add(call.id)
         else:

@@ -106,9 +106,11 @@ class Stored(Frame, frozen=True, kw_only=True):
 
 class Ping(Frame, frozen=True, kw_only=True):
     """This daemon lives. Past `until`, in seconds since this host was started, others may take its node for dead; None:
-    there are no others."""
+    there are no others. `others`: by their names, the other executors of this node that have runs which last, and which
+    runs these are, but for those that are to be kept; None: the same as before."""
 
     until: float | None = None
+    others: dict[str, list[str]] | None = None
 
 
 # What an executor tells.
@@ -134,6 +136,7 @@ class Started(Frame, frozen=True, kw_only=True):
     pid_started: float | None
     at: Moment
     last_line: str = ""  # that it has printed, when this is told again
+    keep: bool = False  # as its `Start` has it
 
 
 class Stopping(Frame, frozen=True, kw_only=True):

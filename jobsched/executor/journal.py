@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -120,6 +121,21 @@ def shut(folder: Path, name: str) -> OSError | None:
         except OSError as why:
             return why
     return None
+
+
+def lives(folder: Path, name: str) -> bool:
+    """Whether there is an executor of this name: its log is locked. Raises OSError."""
+    try:
+        file = files.opened(folder, f"{name}{LOG}", flags=os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(file)
+    return False
 
 
 def is_empty(folder: Path, name: str) -> bool:

@@ -28,11 +28,12 @@ def mark(state_dir: Path) -> dict[str, str]:
     return {FOLDER: os.path.realpath(state_dir)}
 
 
-def keeper(processes: Iterable[Stat]) -> str | None:
-    """The state folder of another daemon, if that lives and has one of these processes; None: there is none."""
+def keeper(processes: Iterable[Stat], own: str = "") -> str | None:
+    """The state folder of another daemon, if that lives and has one of these processes; None: there is none. The state
+    folder `own` is not another's."""
     for process in processes:
         folder = _told(process.pid)
-        if not folder or (holder := holder_of(folder)) == os.getpid() or not _is_ours_or_roots(folder):
+        if not folder or folder == own or (holder := holder_of(folder)) == os.getpid() or not _is_ours_or_roots(folder):
             continue
         if any(_has_open(pid, folder) for pid in (holder, _parent(process.pid)) if pid is not None):
             return folder

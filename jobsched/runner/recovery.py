@@ -77,7 +77,12 @@ class Orphans:
 
 
 def end_orphans(runs: Sequence[Marked], grace: float) -> dict[str, str]:
-    """TERM, grace, KILL for what still lives of those runs; says per run, in words, what was found.
+    """As `end_marked`; says per run, in words, what was found."""
+    return {run_id: each.words() for run_id, each in end_marked(runs, grace).items()}
+
+
+def end_marked(runs: Sequence[Marked], grace: float, own: str = "") -> dict[str, Orphans]:
+    """TERM, grace, KILL for what still lives of those runs, also if others have the state folder `own`.
 
     In a thread: it reads all of /proc, once for all runs, and waits. A process counts as the run's only if it carries
     the run's mark, is in its control group, or in the group whose first process began when the run's did: a stranger
@@ -86,7 +91,7 @@ def end_orphans(runs: Sequence[Marked], grace: float) -> dict[str, str]:
     groups = ControlGroups(tree_here())
     every = {run.id: Orphans(run, control=groups.left_by(run.id)) for run in runs}
     for run_id, found in _look(every).items():
-        every[run_id].first, every[run_id].keeper = found, keeper(found)
+        every[run_id].first, every[run_id].keeper = found, keeper(found, own)
     orphans = {run_id: each for run_id, each in every.items() if each.keeper is None}
     _signal(orphans, signal.SIGTERM)
     _wait(orphans, grace)
@@ -99,7 +104,7 @@ def end_orphans(runs: Sequence[Marked], grace: float) -> dict[str, str]:
         _wait(orphans, AGAIN)
     for each in orphans.values():
         each.control.close()
-    return {run_id: each.words() for run_id, each in every.items()}
+    return every
 
 
 def tell_lost(runs: list[Run], found: dict[str, str], now: datetime) -> list[Run]:

@@ -113,8 +113,8 @@ def begin(state):
     """Starts executors; at the end none is left, and nothing that they ran."""
     started = []
 
-    def start(*more, **how):
-        words = [sys.executable, "-m", "jobsched.executor", str(state), "it", "1000000", "22", *more]
+    def start(*more, name="it", **how):
+        words = [sys.executable, "-m", "jobsched.executor", str(state), name, "1000000", "22", *more]
         started.append(subprocess.Popen(words, **how))
         return started[-1]
 
@@ -298,6 +298,70 @@ def test_it_ends_its_runs_when_its_node_may_be_taken_for_dead(state, begin):
     after.tell(Ping(until=elapsed() + 100), late := script(state, "true"))
     assert after.wait(Ended, late.run_id).exit_code == 0
     after.go()
+
+
+def begun(state, name, *starts):
+    """A daemon that has had the executor of this name start these, whose fence is far away; and their processes."""
+    daemon = Daemon(state / "executors", name)
+    daemon.greet()
+    daemon.tell(Ping(until=elapsed() + 1000), *starts)
+    return daemon, [psutil.Process(daemon.wait(Started, start.run_id).pid) for start in starts]
+
+
+def is_gone(process):
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def test_it_ends_in_time_what_a_dead_executor_ran(state, begin):
+    """But not what that has kept, what it has let go, or what an executor runs that lives."""
+    first, _, watching = begin(), begin(name="lives"), begin("1", name="watches")
+    ends, keeps, stays = (script(state, f"exec sleep {EVER}") for _ in range(3))
+    stands = script(state, f"trap '' TERM; echo; while :; do sleep {EVER}; done")
+    over = script(state, f"setsid sleep {EVER} >{os.devnull} 2>&1 & sleep 0.5; echo $!", leftovers="keep")
+    it, (one, other, two, _) = begun(state, "it", ends, keeps, stands, over)
+    lives, (three,) = begun(state, "lives", stays)
+    watches = Daemon(state / "executors", "watches")
+    watches.greet()
+    it.wait(Lines)
+    left = psutil.Process(int(it.wait(Ended, over.run_id).last_line))
+    others = {"it": [ends.run_id, stands.run_id, over.run_id], "lives": [stays.run_id], "gone": ["unknown"]}
+    soon = elapsed() + 6
+    watches.tell(Ping(until=soon, others=others), Ping(until=soon))
+    watches.wait(Pong)
+    for daemon in (it, lives, watches):
+        daemon.go()
+    first.kill()
+    first.wait(ENDLESS)
+    until(lambda: is_gone(one) and is_gone(two))
+    assert elapsed() >= soon, "not before its fence is over"
+    assert watching.wait(ENDLESS) == 0, "it has stayed for longer than it does with nothing to do"
+    assert [is_gone(each) for each in (other, left, three)] == [False] * 3
+    said = (state / "executors" / "watches.log").read_text()
+    for start in (ends, stands):
+        assert f"run {start.run_id} of another executor, which is dead, as is its daemon: its processes (" in said
+    assert over.run_id not in said
+    for each in (other, left):
+        each.kill()
+
+
+def test_it_ends_nothing_of_others_when_a_daemon_is_back(state, begin):
+    first, watching = begin(), begin(name="watches")
+    goes_on = script(state, f"exec sleep {EVER}")
+    it, (process,) = begun(state, "it", goes_on)
+    watches = Daemon(state / "executors", "watches")
+    watches.greet()
+    soon = elapsed() + 3
+    watches.tell(Ping(until=soon, others={"it": [goes_on.run_id]}), Ping(until=soon + 1000, others={}))
+    it.go()
+    first.kill()
+    until(lambda: elapsed() > soon)
+    watches.tell(start := script(state, "true"))
+    watches.wait(Ended, start.run_id)
+    watches.go()
+    watching.terminate()
+    watching.wait(ENDLESS)
+    assert not is_gone(process)
+    process.kill()
 
 
 def test_told_to_end_it_ends_its_runs_and_keeps_outcomes(state, begin):

@@ -11,6 +11,7 @@ import attrs
 import psutil
 import pytest
 
+from jobsched.executor.hand import EVERY
 from jobsched.model.run import KEPT
 from tests.servers import Server
 from tests.system.caller import Caller
@@ -218,6 +219,32 @@ def test_daemon_and_executor_of_one_are_killed(three: Three) -> None:
         "lost", "the daemon that ran it is gone; its process had ended, how is not known",
     )  # fmt: skip
     until(three.is_back)
+
+
+def test_the_executor_that_is_left_ends_what_a_killed_one_ran(three: Three) -> None:
+    assert three.far.stop() == 0
+    three.far.options("EXECUTORS = 2")
+    mark = len(three.far.log)
+    three.far.start()
+    for name in ("1", "2"):
+        three.far.says(f"executor {name} is there", mark)
+    until(three.is_back)
+    ends, keeps = three.begun("of two"), three.begun("of two, kept", on_isolation="keep")
+    executor = ends.process.parent()
+    assert executor is not None
+    time.sleep(3 * EVERY)  # within one, all executors know of a run
+    three.far.kill()
+    executor.kill()
+    is_ended(three, ends)
+    taken_for_lost(three, ends)
+    ends.gate.touch()
+    again = three.ask.run_in(ends.job, "failed")
+    assert (again["attempt"], again["node"] in {"near", "next"}, is_gone(keeps.process)) == (2, True, False)
+    keeps.gate.touch()
+    until(lambda: is_gone(keeps.process))
+    three.far.options("EXECUTORS = 1")
+    three.far.start()
+    until(three.is_back, LATE)
 
 
 def test_the_database_is_away_for_less_and_for_more(three: Three) -> None:

@@ -17,6 +17,8 @@ from jobsched.clock import elapsed
 from jobsched.executor import fleet as fleets
 from jobsched.executor.fleet import Fleet
 from jobsched.executor.frames import Ended, Lines, Moment, Ping, Start, Started, Stop, Stored, Welcome
+from jobsched.executor.hand import EVERY
+from jobsched.executor.lasting import SOON
 from jobsched.executor.node_life import NodeLife
 from jobsched.executor.pool import LATER
 from jobsched.model.redaction import USUAL
@@ -231,6 +233,41 @@ def test_no_ping_is_sent_before_what_was_there_is_this_nodes(world: World) -> No
     assert outcome(call).exit_code == 0
     two.comes("stray")
     assert two.kinds() == ["Ping", "Ping", "Stop"]
+
+
+def test_each_is_told_soon_what_lasts_in_the_others(world: World) -> None:
+    one, two = world.executors
+    world.until = 100.0
+    one.comes("taken")
+    two.comes()
+    one.says(Started(run_id="taken", pid=6, pid_started=1.5, at=AT))
+    done(world.fleet.known())
+    call = world.fleet.take("taken")
+    world.fleet.settle()
+    assert (one.frames, two.frames) == (
+        [Ping(until=100.0, others={})], [Ping(until=100.0, others={"1": ["taken"]})]
+    )  # fmt: skip
+    hand = {"a": one, "b": two}
+    for run_id in hand:
+        world.begin(run_id)
+    hand = {frame.run_id: each for each in (one, two) for frame in each.frames if isinstance(frame, Start)}
+    for each in (one, two):
+        each.frames.clear()
+    hand["a"].says(Started(run_id="a", pid=7, pid_started=1.5, at=AT))
+    hand["b"].says(Started(run_id="b", pid=8, pid_started=1.5, at=AT, keep=True))
+    world.clock.advance(SOON)
+    other = two if hand["a"] is one else one
+    ((ping,), (same,)) = other.frames, hand["a"].frames
+    assert "a" in ping.others[hand["a"].name]
+    assert all("b" not in runs for told in (ping, same) for runs in told.others.values()), "it is to be kept"
+    world.clock.advance(EVERY)
+    assert two.frames[-1] == Ping(until=100.0), "nothing has changed"
+    one.says(Ended(run_id="taken", at=AT, exit_code=0))
+    assert outcome(call).exit_code == 0
+    world.clock.advance(EVERY)
+    assert "taken" not in two.frames[-1].others.get("1", [])
+    two.comes("b")
+    assert two.frames[-1].others is not None, "one that comes anew knows nothing"
 
 
 def left_by_an_earlier_one(world: World, **outcomes: str) -> World:
