@@ -175,10 +175,10 @@ class Executor:
 
     def _isolate(self) -> None:
         """Others may soon start these runs again, but for those that are to be kept."""
-        self._others.end()
         for run_id in [run_id for run_id, held in self._held.items() if not held.start.keep]:
             with self.log.failuresHandled("run {run} could not be ended", run=run_id):
                 self._stop(run_id, FENCED)
+        self._others.end()
 
     def _stop(self, run_id: str, why: deadline.Stop) -> None:
         held = self._held.get(run_id)
