@@ -168,6 +168,27 @@ def test_a_job_is_copied_from_its_head(chrome: Chrome, made: dict[str, str], wha
     assert chrome.do("return page.url()").endswith(made["bad"])  # nobody was led away
 
 
+PRESSED = """
+await page.evaluate(() => { navigator.clipboard.writeText = () => Promise.resolve(); });
+const link = page.getByRole("link", { name: "Copy as curl" });
+await link.hover();
+await page.mouse.down();
+"""
+
+
+def test_what_is_pressed_is_there_until_it_is_let_go(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    """Else a click that meets a change of the page comes to nothing."""
+    chrome.open(f"/ui{made['bad']}")
+    chrome.wait("return performance.getEntriesByName(location.href, 'resource').length > 0")  # the stream is there
+    chrome.do(PRESSED)
+    run = ask.run(made["bad"])
+    ask.ended(run)
+    chrome.do("await page.waitForTimeout(2000)")  # in which the page would have said how often it has failed
+    chrome.do("await page.mouse.up()")
+    chrome.wait("return document.getElementById('status').textContent === 'Copied.'")
+    chrome.wait("return document.querySelector(given.mark) !== null", mark=f"[href='/ui{run}']")
+
+
 def test_what_cannot_be_copied_is_shown(chrome: Chrome, made: dict[str, str]) -> None:
     chrome.open(f"/ui{made['bad']}")
     chrome.do("await page.evaluate(() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); })")

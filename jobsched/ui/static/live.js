@@ -1,6 +1,6 @@
 // What changes while one looks: by /events. A list keeps its order; rows change where they stand.
 
-import { fetched, say, watch } from "./page.js";
+import { fetched, released, say, watch } from "./page.js";
 
 const MARKS = 12;
 const GATHERED = 500; // ms
@@ -118,6 +118,7 @@ export function look(banners = false) {
     if (document.hidden) { later(banners); return; }
     const fresh = await fetched(location.href, {}, TOGETHER);
     if (!fresh?.made) { later(banners); return; } // it failed: what was heard is not seen yet
+    await released();
     lookTimer = null;
     if (told > fresh.made - EARLY && told > looked) look(banners); // the screen was begun before that
     replace("banners", fresh);
@@ -152,6 +153,7 @@ function rows(within) {
 // passed, for runs tell of themselves and of no due to come.
 async function patch(cell = null) {
   const fresh = await fetched(location.href, {}, cell === null ? GATHERED : DUES / 5);
+  await released();
   if (fresh && cell === null) replace("banners", fresh); // a hold that came before the stream
   for (const row of fresh ? document.querySelectorAll("#jobs tbody tr, #runs tbody tr") : []) {
     const made = row.id ? fresh.getElementById(row.id) : fresh.querySelector(`tr[data-run="${CSS.escape(row.dataset.run)}"]`);
@@ -216,7 +218,8 @@ function connect() {
   for (const kind of ["run", "job", "node", "hold", "ready"]) {
     source.addEventListener(kind, (event) => {
       queue.push([kind, JSON.parse(event.data)]);
-      timer ??= setTimeout(() => {
+      timer ??= setTimeout(async () => {
+        await released();
         const gathered = queue;
         queue = [];
         timer = null;

@@ -1,6 +1,6 @@
 // Output that grows: followed by windows that the server makes. However much is printed, the page keeps a part.
 
-import { fetched, say, watch } from "./page.js";
+import { fetched, released, say, watch } from "./page.js";
 
 const KEPT = 5000; // lines
 const EVERY = 1000; // ms
@@ -57,6 +57,7 @@ export function output() {
     const line = last ? Number(last.id.slice(1)) : 1;
     const fresh = await fetched(`${location.pathname}?line=${line}`);
     if (!fresh) return next(5 * EVERY);
+    await released();
     const pane = fresh.getElementById("log");
     let count = 0;
     if (following && pane && Number(pane.dataset.total) - line > KEPT) return leap();

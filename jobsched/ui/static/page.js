@@ -94,6 +94,27 @@ export async function fetched(url, options = {}, gathered = null) {
   }
 }
 
+// While a button is held down nothing is put in the place of what is under it: it would never come to a click.
+const LONGEST = 10000; // ms of that: where a button is let go may be outside of the window
+let held = null;
+
+addEventListener("pointerdown", () => {
+  held ??= new Promise((told) => {
+    const over = new AbortController(), { signal } = over;
+    const letGo = () => {
+      if (signal.aborted) return;
+      over.abort();
+      setTimeout(() => { held = null; told(); }); // once the click was heard
+    };
+    for (const end of ["pointerup", "pointercancel", "dragend", "blur"]) addEventListener(end, letGo, { capture: true, signal });
+    setTimeout(letGo, LONGEST);
+  });
+}, true);
+
+export async function released() {
+  while (held) await held;
+}
+
 // The next dues, while a job is edited.
 function preview() {
   const form = document.getElementById("job-form");
