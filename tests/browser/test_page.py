@@ -189,6 +189,18 @@ def test_what_is_pressed_is_there_until_it_is_let_go(chrome: Chrome, ask: Caller
     chrome.wait("return document.querySelector(given.mark) !== null", mark=f"[href='/ui{run}']")
 
 
+def test_what_is_selected_can_be_copied(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    chrome.open(f"/ui{made['bad']}")
+    chrome.wait("return performance.getEntriesByName(location.href, 'resource').length > 0")  # the stream is there
+    chrome.do("await page.evaluate(() => getSelection().selectAllChildren(document.getElementById('sentence')))")
+    run = ask.run(made["bad"])
+    ask.ended(run)
+    chrome.do("await page.waitForTimeout(2000)")  # in which the page would have said how often it has failed
+    assert chrome.do("return await page.evaluate(() => String(getSelection()))").startswith("Runs every ")
+    chrome.do("await page.evaluate(() => getSelection().empty())")
+    chrome.wait("return document.querySelector(given.mark) !== null", mark=f"[href='/ui{run}']")
+
+
 def test_what_cannot_be_copied_is_shown(chrome: Chrome, made: dict[str, str]) -> None:
     chrome.open(f"/ui{made['bad']}")
     chrome.do("await page.evaluate(() => { navigator.clipboard.writeText = () => Promise.reject(new Error('no')); })")

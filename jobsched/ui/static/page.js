@@ -95,7 +95,7 @@ export async function fetched(url, options = {}, gathered = null) {
 }
 
 // While a button is held down nothing is put in the place of what is under it: it would never come to a click.
-const LONGEST = 10000; // ms of that: where a button is let go may be outside of the window
+const LONGEST = 10000; // ms of that: it may be let go outside of the window
 let held = null;
 
 addEventListener("pointerdown", () => {
@@ -111,8 +111,15 @@ addEventListener("pointerdown", () => {
   });
 }, true);
 
+// Nor under what was just selected, for it would be selected no more, and could not be copied.
+let selected = 0;
+
+document.addEventListener("selectionchange", () => { selected = Date.now(); });
+
+const isSelected = () => !getSelection().isCollapsed && Date.now() - selected < LONGEST;
+
 export async function released() {
-  while (held) await held;
+  while (held || isSelected()) await (held ?? new Promise((told) => setTimeout(told, 200)));
 }
 
 // The next dues, while a job is edited.
