@@ -23,7 +23,7 @@ class Told:
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory):
     with daemon_in(tmp_path_factory.mktemp("control") / "daemon") as daemon:
-        daemon.options("JOB_LIVETIME = 300\nKILL_GRACE = 2")
+        daemon.options("JOB_LIVETIME = 300\nKILL_GRACE = 5")
         for name, text in (("gate", GATE), ("forever", FOREVER), ("third", THIRD), ("never", "#!/bin/sh\nexit 9\n")):
             daemon.script(name, text)
         daemon.script("shown", "#!/bin/sh\nenv | grep ^JOBSCHED_PARAM_ | sort\n")
@@ -116,7 +116,7 @@ APART = timedelta(seconds=3)  # time for a run to begin, and for one to die that
 
 def test_dues_of_the_schedule_keep_to_the_overlap_rule_too(ask):
     """All rules at once: it takes as long as one."""
-    start = datetime.now(UTC) + timedelta(seconds=2)
+    start = datetime.now(UTC) + timedelta(seconds=5)  # all are made by then
     asked = {"start": start.isoformat(), "end": (start + 3.5 * APART).isoformat()}
     jobs = {overlap: ask.make("forever", APART.total_seconds(), overlap=overlap, **asked) for overlap in EXPECTED}
     for overlap, job in jobs.items():
@@ -218,6 +218,7 @@ def test_a_run_that_is_stopping_may_be_cancelled_again(ask):
 def test_a_deleted_jobs_active_run_finishes_waiting_ones_do_not(ask):
     job = gated(ask, "deleted", overlap="queue")
     runs = [ask.run(job), ask.run(job)]
+    until(lambda: ask.get(runs[0])["state"] == "running")
     assert ask.ask("DELETE", job).status == 200
     for method, path in (
         ("GET", job),

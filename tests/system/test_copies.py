@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -42,11 +42,16 @@ def copy(tmp_path: Path, executors: int) -> Iterator[Daemon]:
 
 
 def begun(ask: Caller) -> tuple[str, list[psutil.Process]]:
-    """A run, and its processes: the script, the one that left its session, and maybe one that waits."""
+    """A run, and its processes that last: the script, and the one that left its session."""
     run = ask.run(ask.make("gated", 3600))
     process = psutil.Process(until(lambda: ask.get(run)["pid"]))
-    until(lambda: any(each.name() == "sleep" for each in process.children(recursive=True)))
-    return run, [process, *(each for each in process.children(recursive=True) if each.cmdline() == ["sleep", "300"])]
+    return run, [process, *until(lambda: [each for each in process.children(recursive=True) if sleeps_long(each)])]
+
+
+def sleeps_long(process: psutil.Process) -> bool:
+    with suppress(psutil.Error):  # it has just gone, as the short sleeps of the script do
+        return bool(process.cmdline() == ["sleep", "300"])
+    return False
 
 
 def copied(of: Daemon, to: Daemon, whole: bool) -> None:

@@ -126,14 +126,19 @@ def begin(state):
     until(lambda: not any(is_of(each, state) for each in psutil.process_iter()))
 
 
-def is_told_by_all(state, run_ids):
-    """Whether these are the runs of which both a daemon and the file would tell."""
+def told(state):
+    """The runs of which a daemon would be told that comes now."""
     daemon = Daemon(state / "executors")
     try:
-        kept = [ended.run_id for ended in outcomes(state / "executors", "it.ended")]
-        return daemon.wait(Welcome).runs == run_ids and set(run_ids) <= set(kept)
+        return daemon.wait(Welcome).runs
     finally:
         daemon.go()
+
+
+def is_told_by_all(state, run_ids):
+    """Whether these are the runs of which both a daemon and the file would tell."""
+    kept = [ended.run_id for ended in outcomes(state / "executors", "it.ended")]
+    return told(state) == run_ids and set(run_ids) <= set(kept)
 
 
 def is_of(process, state):
@@ -216,7 +221,7 @@ def test_what_is_told_twice_runs_once(state, daemon):
 
 
 def test_a_deadline_holds_while_no_daemon_lives(state, daemon):
-    start = script(state, f"trap '' TERM; echo here; while :; do sleep {EVER}; done", timeout=2, grace=0.2)
+    start = script(state, f"trap '' TERM; echo here; while :; do sleep {EVER}; done", timeout=5, grace=0.2)
     daemon.tell(start)
     started = daemon.wait(Started)
     daemon.go()
@@ -225,7 +230,7 @@ def test_a_deadline_holds_while_no_daemon_lives(state, daemon):
     assert after.greet().runs == [start.run_id]
     ended = after.wait(Ended)
     assert (ended.stopped.state, ended.signal) == ("timed_out", "SIGKILL")
-    assert 2.1 < ended.at.elapsed - started.at.elapsed < ENDLESS
+    assert 5.1 < ended.at.elapsed - started.at.elapsed < ENDLESS
     after.go()
 
 
@@ -240,9 +245,7 @@ def test_a_later_daemon_hears_of_what_goes_on_and_what_ended(state, daemon):
     assert (after.wait(Started), after.wait(Ended)) == (started, ended)
     after.tell(Stored(run_ids=[ends.run_id]))
     after.go()
-    last = Daemon(state / "executors")
-    until(lambda: last.wait(Welcome).runs == [lasts.run_id])
-    last.go()
+    until(lambda: told(state) == [lasts.run_id])
 
 
 def test_a_daemon_that_comes_takes_the_place_of_the_one_before(state, daemon):
@@ -283,13 +286,15 @@ def test_it_ends_its_runs_when_its_node_may_be_taken_for_dead(state, begin):
     begin()
     daemon = Daemon(state / "executors")
     daemon.greet()
-    daemon.tell(Ping(until=elapsed() + 5), start := script(state, f"sleep {EVER}"))
+    over = elapsed() + 8
+    daemon.tell(Ping(until=over), start := script(state, f"sleep {EVER}"))
     daemon.wait(Pong)
     daemon.wait(Started)
     daemon.go()
     after = Daemon(state / "executors")
     after.greet()
-    assert not outcomes(state / "executors", "it.ended"), "another daemon alone changes nothing"
+    early = outcomes(state / "executors", "it.ended")
+    assert not early or elapsed() >= over, "another daemon alone changes nothing"
     ended = after.wait(Ended)
     assert ended.stopped is not None
     assert (ended.run_id, ended.stopped.state, ended.signal) == (start.run_id, "lost", "SIGTERM")
@@ -418,6 +423,7 @@ def test_outcomes_outlive_a_killed_executor(state, begin):
     assert after.wait(Ended, second.run_id) == ended
     after.tell(Stored(run_ids=found))
     after.go()
+    until(lambda: told(state) == [])
     again.terminate()
     again.wait(ENDLESS)
     assert not (state / "executors" / "it.ended").exists()

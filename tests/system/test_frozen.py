@@ -10,7 +10,7 @@ import pytest
 from tests.system.caller import Caller
 from tests.system.daemon import daemon_in, is_gone, until
 
-LEASE = 14  # time to start a daemon on a busy machine before its node gives up
+LEASE = 20  # time to start a daemon on a busy machine before its node gives up
 GIVEN_UP = 0.7 * LEASE  # seconds without a heartbeat after which a node ends its runs
 SCRIPT = """#!/bin/sh
 touch begun.$JOBSCHED_PARAM_NAME
@@ -86,10 +86,10 @@ def test_a_run_in_an_executor_outlives_its_daemon_but_no_lease(frozen):
     frozen.start()
     until(lambda: f"run {run.rpartition('/')[2]} of a gated goes on, pid {process.pid}" in frozen.log)
     assert ask.get(run)["state"] == "running"
+    begun = time.monotonic()
     with asleep(frozen):
-        begun = time.monotonic()
         until(lambda: is_gone(process))
-        assert time.monotonic() - begun > GIVEN_UP - 4, "a heartbeat is 2 s old at most, a ping 1 s"
+        assert time.monotonic() - begun > GIVEN_UP / 2, "a heartbeat is 2 s old, a ping 1 s, or more on a busy machine"
     ended = ask.ended(run)
     assert (ended["state"], ended["signal"]) == ("lost", "SIGTERM")
     until(lambda: "is back under a new id" in frozen.log)

@@ -9,7 +9,7 @@ from tests.system.caller import instant, still
 from tests.system.daemon import until
 from tests.system.pair import pair_in
 
-PROMPT = 4.0  # seconds within which a due at its end has started; a sweep comes every 5 s
+PROMPT = 15.0  # seconds within which a due at its end has started; generous: tests share the machine
 
 
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
@@ -30,7 +30,7 @@ def test_no_due_slips_through_on_another_node(tmp_path, running, kind):
             """Runs of dues after the answer."""
             return [run for run in pair.ask.runs(job, "running", "succeeded") if instant(run["due"]) > since]
 
-        still(lambda: datetime.now(UTC) >= end or not any(map(later, jobs)), 2)
+        still(lambda: not any(map(later, jobs)) or datetime.now(UTC) >= end, 2)
         for job in jobs:
             run = until(partial(later, job))[0]
             assert (instant(run["due"]), run["node"]) == (end, "worker")

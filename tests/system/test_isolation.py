@@ -19,7 +19,7 @@ from tests.system.daemon import Daemon, daemon_in, is_gone, until
 from tests.system.proxy import Proxy, proxy_to
 
 MONGODB = "mongodb"
-LEASE = 10
+LEASE = 14  # the database is away for less and comes back in time, on a busy machine too
 GIVEN_UP = 0.7 * LEASE  # seconds without a heartbeat after which a node ends its runs
 LATE = LEASE + 20.0  # seconds after which others have surely taken a node for dead
 NAMES = ("far", "near", "next")
@@ -171,6 +171,7 @@ def test_one_node_of_three_is_cut_off(three: Three) -> None:
     until(lambda: is_gone(over.process))
     is_lost_elsewhere(three, ends, keeps)
     assert taken_for_lost(three, over)["isolated"] is not None
+    taken_for_lost(three, unwanted)
     assert three.ask.ask("POST", f"{unwanted.path}/cancel").status == 409, "not until its node is heard"
     three.proxy.back()
     goes_on(three, keeps)
@@ -203,7 +204,8 @@ def test_daemon_and_executor_of_one_are_killed(three: Three) -> None:
     assert executor is not None
     three.far.kill()
     executor.kill()
-    taken_for_lost(three, keeps)
+    for run in (keeps, ends):
+        taken_for_lost(three, run)
     assert three.ask.run_in(ends.job, "running", "waiting")["attempt"] == 2
     assert not is_gone(ends.process), "design.rst says so"
     keeps.gate.touch()
@@ -251,7 +253,7 @@ def test_the_database_is_away_for_less_and_for_more(three: Three) -> None:
     ends, keeps = three.begun("away"), three.begun("away, kept", on_isolation="keep")
     said = {node: len(node.log) for node in (three.far, three.ask.daemon)}
     three.server.stop("fast")
-    time.sleep(0.3 * LEASE)
+    time.sleep(3)  # a heartbeat comes every two
     three.server.start()
     for node, mark in said.items():
         node.says("is heard again", mark)
@@ -260,11 +262,11 @@ def test_the_database_is_away_for_less_and_for_more(three: Three) -> None:
     begun = time.monotonic()
     three.server.stop("fast")
     until(lambda: is_gone(ends.process))
-    assert time.monotonic() - begun > GIVEN_UP - 4, "a heartbeat is 2 s old at most, a ping 1 s"
+    assert time.monotonic() - begun > GIVEN_UP / 3, "a heartbeat is 2 s old, a ping 1 s, or more on a busy machine"
     time.sleep(max(LEASE + 1 - (time.monotonic() - begun), 0))
     three.server.start()
     goes_on(three, keeps)
-    assert three.ask.get(ends.path)["state"] == "lost"
+    taken_for_lost(three, ends)
     ends.gate.touch()
     assert three.ask.run_in(ends.job, "failed")["attempt"] == 2
     until(three.is_back, LATE)

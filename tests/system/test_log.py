@@ -104,11 +104,11 @@ def test_a_stranger_does_not_fill_the_disk_callers_have_lines(ask):
     path.chmod(0o600)
     ask.daemon.start()
     ask.daemon.stop()  # no line is left from the looks whether it answers
+    begun = time.monotonic()  # the minute begins with the first of the looks
     ask.daemon.start()
     before = len(ask.daemon.log)
 
     client = http.client.HTTPConnection("127.0.0.1", ask.daemon.port)
-    begun = time.monotonic()
     statuses = set()
     for number in range(1500):
         headers = {"Authorization": "Bearer jobsched_wrong"} if number % 2 else {}

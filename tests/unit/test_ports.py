@@ -1,10 +1,12 @@
 """Ports that tests give to servers: nobody is given them by chance."""
 
 import socket
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 
-from tests.ports import PORTS, free_port
+from tests.ports import BLOCK, BLOCKS, PORTS, free_port
 
 
 def test_a_port_is_none_that_the_kernel_gives_away() -> None:
@@ -22,3 +24,12 @@ def test_a_port_that_is_taken_is_left_out() -> None:
         with suppress(OSError):  # somebody else has it: just as well
             here.bind(("127.0.0.1", following))
         assert free_port() != following
+
+
+def test_no_other_process_is_given_a_port_of_ours() -> None:
+    port = free_port()
+    block = next(number for number, each in enumerate(BLOCKS) if port in each)
+    words = f"from tests.ports import numbers; print(next(numbers({block})))"
+    said = subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, text=True).stdout
+    assert int(said) not in BLOCKS[block]
+    assert int(said) == BLOCKS[(int(said) - PORTS.start) // BLOCK].start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from random import Random
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +12,7 @@ import attrs
 from tests.present import present
 from tests.system.caller import Answer, Caller
 from tests.system.daemon import Daemon, until
-from tests.system.followed import followed
+from tests.system.followed import Event, followed
 from tests.system.same.plain import Plain
 
 SEED = 16
@@ -87,16 +88,15 @@ class Player:
     def told(self, last: str, to: str, query: str = "") -> None:
         """The events behind the number `last` up to the number `to`, with what they say of what is there now; but those
         of nodes, which come with heartbeats, of which a node alone with SQLite has none."""
-        count = 0
+        events: list[Event] = []
         with followed(self.daemon, query, last=last) as stream:
-            while True:
+            while not events or events[-1].number != to:
                 event = stream.next()
                 if event.kind != "node":
-                    count += 1
-                    data = self._plain.value(event.data)
-                    self.said.append(Said(f"event {count} of /events{query}", {"kind": event.kind, "data": data}))
-                if event.number == to:
-                    return
+                    events.append(event)
+        for count, event in enumerate(run_by_run(events), 1):
+            data = self._plain.value(event.data)
+            self.said.append(Said(f"event {count} of /events{query}", {"kind": event.kind, "data": data}))
 
     def number(self, **job: Any) -> str:
         """Make a job; the number of that change."""
@@ -110,3 +110,14 @@ def path(answer: Answer) -> str:
     """Of what was made."""
     assert "location" in answer.headers, answer
     return urlsplit(answer.headers["location"]).path
+
+
+def run_by_run(events: list[Event]) -> list[Event]:
+    """All of a run together, where events of runs follow one another: that the next run has begun is stored before or
+    after the outcome of the one that left it the slot."""
+    places = {event.data.get("id"): -number for number, event in enumerate(reversed(events))}  # the first of each
+    found: list[Event] = []
+    for kind, block in groupby(events, key=lambda event: event.kind):
+        some = list(block)
+        found += sorted(some, key=lambda event: places[event.data["id"]]) if kind == "run" else some
+    return found

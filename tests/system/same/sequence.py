@@ -33,6 +33,7 @@ LABELS: Final = ("team", "team=data", "team=web", "env=prod", "team=data&label=e
 def prepare(daemon: Daemon) -> None:
     """Its tasks and options: one run at a time, so that what is ordered at once ends in order."""
     daemon.options("NODE_NAME = 'here'\nSCHED_CONFIG['max_running'] = 1\nKEEP_RUNS = 100_000\nMAX_CONNECTIONS = 50")
+    daemon.options("KILL_GRACE = 30")  # nobody is killed by it, however busy the machine
     daemon.environment = {"GATES": str(daemon.folder)}
     daemon.script("quick", "#!/bin/sh\necho quick $JOBSCHED_PARAM_WORD\n")
     daemon.section("parameters = word\n")
