@@ -133,6 +133,7 @@ def test_a_server_that_is_killed_costs_no_run_and_no_due(pair: Pair, server: Ser
     server.kill()
     until(lambda: "Connection refused" in pair.worker.log, PATIENCE)
     server.start()
+    until(lambda: pair.ask.ask("GET", run).status == 200, PATIENCE)  # not at once: its driver has to see it
     before = len(pair.ask.get(f"{ticking}/runs?limit=1000")["values"])
     for number in (1, 2, 3):
         step(number)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -144,7 +145,7 @@ def test_missed_dues_are_told_as_one_stretch(daemon: Daemon, receiver: Receiver)
     allow(daemon, receiver)
     daemon.start()
     ask = Caller(daemon)
-    start = datetime.now(UTC) + timedelta(seconds=1.5)
+    start = datetime.now(UTC) + timedelta(seconds=6)  # the daemon is to be dead by then
     end = start + timedelta(seconds=1)
     asked = {"start": start.isoformat(), "end": end.isoformat(), "misfire_grace": 0.1}
     job = ask.make("works", 0.5, **asked, notify={"url": receiver.url(), "on": ["missed"]})
@@ -202,10 +203,10 @@ def test_410_ends_it_at_once(ask: Caller, receiver: Receiver) -> None:
 
 def test_a_redirect_is_not_followed(ask: Caller, receiver: Receiver) -> None:
     with receiver_at() as trap:
-        receiver.answers = [(status, {"Location": trap.url()}, b"") for status in (301, 302, 303, 307, 308)] + [200]
+        receiver.answers = [(status, {"Location": trap.url()}, b"") for status in (301, 302, 303, 307, 308)]
         run = failed(ask)
         waiting = until(lambda: [each for each in deliveries(ask, run, "waiting") if each["error"]])[0]
-        assert waiting["error"] == "status 301: redirects are not followed"
+        assert re.fullmatch("status 30[12378]: redirects are not followed", waiting["error"])  # whichever was last
         receiver.told(2)
         assert trap.came == []
 
@@ -274,13 +275,11 @@ def test_two_nodes_tell_once(tmp_path: Path, running: Callable[[str], Server], r
             node.start()
         ask = Caller(one)
         until(lambda: len(ask.get("/nodes")["values"]) == 2)
-        jobs = [ask.make("fails", 0.5, require={"name": name}) for name in ("alpha", "beta") * 5]
-        runs = [ask.run_in(job, "failed", at_least=3) for job in jobs]
-        assert runs
-        # Asked before the end of the jobs: nobody is told of a run that fails when its job is gone.
-        failures = {run["id"] for run in ask.get("/runs?state=failed&limit=1000")["values"]}
+        jobs = [ask.make("fails", 0.5, require={"name": name}, max_runs=3) for name in ("alpha", "beta") * 5]
         for job in jobs:
-            ask.ask("DELETE", job)
+            ask.run_in(job, "failed", at_least=3)
+        failures = {run["id"] for run in ask.get("/runs?state=failed&limit=1000")["values"]}
+        assert len(failures) == 3 * len(jobs)
         until(lambda: failures <= {told.json["run"]["id"] for told in receiver.came})
         assert {told.json["node"] for told in receiver.came} == {"alpha", "beta"}
         until(lambda: all(deliveries(ask, f"/runs/{run}", "delivered") for run in failures))

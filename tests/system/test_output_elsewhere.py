@@ -44,6 +44,14 @@ def lines(pair: Pair) -> str:
 @pytest.fixture
 def fragile(tmp_path: Path, server: Server) -> Iterator[Pair]:
     """Two of whom one may die."""
+    with pair_in(tmp_path, server) as one:
+        one.start()
+        yield one
+
+
+@pytest.fixture
+def mortal(tmp_path: Path, server: Server) -> Iterator[Pair]:
+    """Two of whom one that dies is soon taken for dead."""
     with pair_in(tmp_path, server, lease=10) as one:
         one.start()
         yield one
@@ -210,18 +218,18 @@ def test_a_killed_node_leaves_the_end_of_what_its_runs_printed(fragile):
         assert int(answer.headers["retry-after"]) > 0
 
 
-def test_a_node_that_comes_back_brings_its_output_along(fragile):
-    big = fragile.ended("lines")
-    running, _ = fragile.begun()
-    fragile.worker.kill()
-    until(lambda: fragile.ask.get(running)["state"] == "lost")
-    answer = fragile.output(running)
+def test_a_node_that_comes_back_brings_its_output_along(mortal):
+    big = mortal.ended("lines")
+    running, _ = mortal.begun()
+    mortal.worker.kill()
+    until(lambda: mortal.ask.get(running)["state"] == "lost")
+    answer = mortal.output(running)
     assert answer.fault == (503, "")
     assert "the store has nothing of it" in answer.json["detail"]
 
-    fragile.worker.start()
-    until(lambda: fragile.output(running).content == b"begun\n")
-    answer = fragile.output(big)
+    mortal.worker.start()
+    until(lambda: mortal.output(running).content == b"begun\n")
+    answer = mortal.output(big)
     assert (answer.content, answer.headers.get("jobsched-output")) == (NUMBERS, None)
 
 

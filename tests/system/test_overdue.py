@@ -63,15 +63,15 @@ def job_id(path: str) -> str:
 def test_a_due_that_finds_no_slot_is_late_until_it_starts(ask: Caller, receiver: Receiver) -> None:
     holder = ask.run(ask.make("gate", HOUR, name="holder"))
     until(lambda: ask.get(holder)["state"] == "running")
-    late = ask.make("mood", None, at=soon(2), max_late=1, notify={"on": OVERDUE})
+    late = ask.make("mood", None, at=soon(6), max_late=3, notify={"on": OVERDUE})
     other = ask.make("mood", HOUR, max_late=1)
 
     shown = overdue(ask, late)
     (run,) = ask.runs(late)
     due = instant(run["due"])
-    assert instant(shown["since"]) == due + timedelta(seconds=1)
+    assert instant(shown["since"]) == due + timedelta(seconds=3)
     assert shown["reason"] == (
-        f"not started within 1 s of its due at {due:%FT%TZ}: no free slot: max_running runs are active"
+        f"not started within 3 s of its due at {due:%FT%TZ}: no free slot: max_running runs are active"
     )
     assert [job["id"] for job in ask.get("/jobs?overdue=true")["values"]] == [job_id(late)]
     assert job_id(other) in {job["id"] for job in ask.get("/jobs?overdue=false")["values"]}
@@ -101,14 +101,14 @@ def test_a_job_that_does_not_succeed_is_overdue_until_it_does(ask: Caller) -> No
     (ask.daemon.folder / "well").touch()
     good = ask.run_in(job, "succeeded")
     recovers(ask, job)
-    assert [event for event, _ in told(ask, job)] == OVERDUE
+    assert [event for event, _ in told(ask, job)][:2] == OVERDUE  # where a machine is busy it may be overdue again
     assert instant(good["ended"]) > instant(shown["since"])
     (ask.daemon.folder / "well").unlink()
     assert "the last one was at" in overdue(ask, job)["reason"]
 
 
 def test_a_missed_due_is_late_over_restarts_until_a_run(ask: Caller) -> None:
-    start = soon(3)
+    start = soon(6)
     job = ask.make("mood", HOUR, start=start, max_late=1, catch_up="none", notify={"on": OVERDUE})
     ask.daemon.kill()
     until(lambda: datetime.now(UTC) > instant(start))
@@ -167,7 +167,7 @@ def is_said_once(pair: Pair, words: str) -> None:
 
 def test_two_nodes_tell_it_once(pair: Pair, receiver: Receiver) -> None:
     ask = pair.ask
-    job, later = nowhere(ask, 2), nowhere(ask, 14)
+    job, later = nowhere(ask, 6), nowhere(ask, 18)
     assert overdue(ask, job)["reason"].endswith(": no node has taken it up yet")
     overdue(ask, later)  # meanwhile both have looked, more than once
     ask.patch(job, require={"role": "worker"})

@@ -26,9 +26,9 @@ def in_seconds(seconds):
 
 
 def test_a_pause_ends_by_itself_and_a_due_then_starts(ask):
-    start = in_seconds(3)
+    start = in_seconds(7)
     end = start + timedelta(seconds=3)
-    job = ask.make("quick", 1, start=start.isoformat())
+    job = ask.make("quick", 1, start=start.isoformat(), catch_up="all")
     paused = ask.ask("POST", f"{job}/pause", {"until": end.isoformat(), "reason": "an upgrade"}).json
     assert (paused["paused"], paused["paused_until"], paused["pause_reason"]) == (
         True, f"{end:%FT%TZ}", "an upgrade"
@@ -44,7 +44,7 @@ def test_a_pause_ends_by_itself_and_a_due_then_starts(ask):
 
 
 def test_a_pause_that_ended_while_no_daemon_ran_is_over(ask):
-    start = in_seconds(3)
+    start = in_seconds(7)
     end = start + timedelta(seconds=2)
     job = ask.make("quick", 1, start=start.isoformat(), catch_up="all", overlap="queue")
     forever = ask.make("quick", 1, start=start.isoformat())
@@ -71,9 +71,9 @@ def test_a_hold_skips_dues_holds_what_waits_and_ends_by_itself(ask):
     again = ask.make("failing", name="again", retries=1, retry_delay=0)
     run = ask.run(again)
     until(lambda: ask.text(f"{run}/output"))
-    start = in_seconds(3)
+    start = in_seconds(7)
     end = start + timedelta(seconds=4)
-    job = ask.make("quick", 1, start=start.isoformat(), name="held")
+    job = ask.make("quick", 1, start=start.isoformat(), name="held", catch_up="all")
     hold(ask, until=end.isoformat(), reason="an upgrade")
     (ask.daemon.folder / "fail").touch()  # what is tried again meanwhile waits for the end
     assert ask.ended(run)["state"] == "failed"

@@ -26,6 +26,8 @@ RUN_ELSEWHERE = {  # by .ci/run, from a clean checkout
     "./test.sh",
     ".ci/run",
 }
+# An interval that it shows, and one in which a busy machine does what stands between two dues.
+ROOMY = (('"seconds": 5}', '"seconds": 15}'), ("0:00:05", "0:00:15"))
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 PASSING = (  # what differs from run to run
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", "TIME"),
@@ -75,12 +77,13 @@ async def test_every_call_answers_what_is_shown(daemon):
             assert shown == ""
             continue
         here = ID.sub(lambda found: ids[shown_ids.index(found[0])], command).replace(":58631", f":{daemon.port}")
+        here = here.replace(*ROOMY[0])
         if "/runs |" in command:
             await daemon.run_in("/jobs/hello", "succeeded")
         done = subprocess.run(
             here, cwd=daemon.folder, shell=True, capture_output=True, text=True, timeout=30, check=True
         )
-        said = done.stdout.replace("\r", "").strip().replace(f":{daemon.port}", ":58631")
+        said = done.stdout.replace("\r", "").strip().replace(f":{daemon.port}", ":58631").replace(*ROOMY[1][::-1])
         note(shown_ids, shown)
         note(ids, said)
         lines = plain(shown, shown_ids).splitlines()

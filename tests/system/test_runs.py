@@ -56,7 +56,7 @@ async def test_every_kind_of_task_runs_on_time_and_is_logged_and_kept(daemon):
         "awaited": ("succeeded", r"awaited for a awaited\n"),
         "apart": ("failed", r"apart for a apart\nTraceback (?s:.+)\nValueError: on purpose\n"),
     }
-    jobs = {task: await daemon.schedule(task, 0.5) for task in printed}
+    jobs = {task: await daemon.schedule(task, 0.5, catch_up="all") for task in printed}
 
     for task, (state, text) in printed.items():
         job = await daemon.get(jobs[task])

@@ -238,7 +238,8 @@ class Promise(RuleBasedStateMachine):
         status = self.daemon.wait()
         if number == signal.SIGTERM:
             assert status == 0
-            assert self.daemon.alive() == []
+            assert self.daemon.work == []
+            until(lambda: self.daemon.alive() == [])
         time.sleep(down)
         self.daemon.start()
 

@@ -213,6 +213,7 @@ def test_what_the_store_refuses_of_one_job_troubles_no_other(daemon, ask):
 
 def test_a_job_that_replaces_its_runs_has_its_number_of_starts(daemon, ask):
     """Dues that are replaced while they wait for the run before them to die have not started, and do not count."""
+    daemon.options("KILL_GRACE = 3")  # dues enough come meanwhile, also where a busy machine decides some together
     daemon.script("stubborn", "#!/bin/sh\ntrap '' TERM\nsleep 30\n")
     daemon.start()
     until(lambda: "executor 1 is there" in daemon.log)  # until then scripts wait, and are replaced without a skip

@@ -168,7 +168,7 @@ def assert_confined(unit):
 
 
 def test_a_daemon_that_dies_or_hangs_is_started_again(unit):
-    unit.edit(f"Environment=PYTHONPATH={SOURCE}", "WatchdogSec=3", "RestartSec=0")
+    unit.edit(f"Environment=PYTHONPATH={SOURCE}", "WatchdogSec=10", "RestartSec=0")
     unit.control("start", "jobsched")
     unit.run_of("leave", "succeeded")
     until(lambda: LEFT in unit.machine.lives())

@@ -103,7 +103,7 @@ def test_without_sockets_the_daemon_starts_scripts_itself(daemon: Daemon) -> Non
     (daemon.folder / "var").mkdir(mode=0o700)
     (daemon.folder / "var" / "executors").touch()
     daemon.start()
-    assert "there can be no executors, so scripts end with the daemon: " in daemon.log
+    daemon.says("there can be no executors, so scripts end with the daemon: ")
     run, process = begun(daemon)
     assert process.ppid() == present(daemon.process).pid
     daemon.kill()
@@ -129,6 +129,7 @@ def test_as_process_1_it_says_that_nothing_outlives_it(daemon: Daemon, option: s
     daemon.options(option)
     twistd = str(Path(sys.executable).with_name(TWISTD[0]))
     daemon.start(command=(*FIRST, twistd, *TWISTD[1:]))
+    daemon.says("is process 1 of its container")
     said = next(line for line in daemon.log.splitlines() if "is process 1 of its container" in line)
     assert level in said
     [first] = psutil.Process(present(daemon.process).pid).children()

@@ -129,7 +129,7 @@ GNUTLS = "libgnutls.so.30"
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Daemon]:
     with daemon_in(tmp_path / "daemon") as daemon:
-        daemon.options("EXECUTORS = 1\nLEASE = 10\nJOB_LIVETIME = 300\nKILL_GRACE = 0.5")
+        daemon.options("EXECUTORS = 1\nLEASE = 60\nJOB_LIVETIME = 300\nKILL_GRACE = 0.5")
         yield daemon
 
 
@@ -176,6 +176,11 @@ def servers(daemon: Daemon, *names: str) -> list[psutil.Process]:
             if "jobsched.runner.fork_server" in words and each.ppid() in executors(daemon):
                 found += [each] if not names or Path(words[-1]).stem in names else []
     return found
+
+
+def the_server(daemon: Daemon) -> psutil.Process:
+    """The only one, once one before it has gone."""
+    return until(lambda: len(found := servers(daemon)) == 1 and found)[0]
 
 
 def executors(daemon: Daemon) -> list[int]:
@@ -317,8 +322,8 @@ def test_a_changed_file_or_a_reload_ends_what_was_loaded(daemon: Daemon, ask: Ca
     write(daemon, value="3")
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))  # as a copy that keeps the time of its source
     assert told(ask)["tasks"] == 3
-    (server,) = until(lambda: servers(daemon))
     warm(ask)
+    server = the_server(daemon)
     assert ask.ask("POST", "/catalog/reload").status == 200
     assert not told(ask)["warm"], "what the file imports may be another"
     until(lambda: is_gone(server))
@@ -328,12 +333,12 @@ def test_a_changed_file_or_a_reload_ends_what_was_loaded(daemon: Daemon, ask: Ca
 def test_a_fork_server_that_dies_costs_no_run(daemon: Daemon, ask: Caller) -> None:
     begin(daemon)
     warm(ask)
-    (server,) = servers(daemon)
+    server = the_server(daemon)
     server.send_signal(signal.SIGSTOP)
     assert told(ask)["value"] == "x", "a fork that does not come is not waited for"
     until(lambda: is_gone(server))
     warm(ask)
-    (server,) = servers(daemon)
+    server = the_server(daemon)
     server.kill()
     assert told(ask)["value"] == "x"
     warm(ask)

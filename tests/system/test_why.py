@@ -16,6 +16,7 @@ from tests.servers import Server
 from tests.system.caller import Caller, instant
 from tests.system.daemon import Daemon, daemon_in, until
 
+FIRST: dict[str, Any] = {"max_runs": 1, "catch_up": "all"}  # the first due runs, also if it is decided with the next
 GATE = '#!/bin/sh\nwhile [ ! -e "open-$JOBSCHED_JOB_NAME" ]; do sleep 0.05; done\n'
 
 
@@ -47,7 +48,7 @@ def soon(seconds: float) -> str:
 
 
 def test_a_run_that_failed(ask: Caller) -> None:
-    job = ask.make("never", 0.3, max_runs=1)
+    job = ask.make("never", 0.3, **FIRST)
     run = ask.run_in(job, "failed")
     answer = why(ask, job)
     assert (answer["answer"], answer["run"], answer["due"]) == ("failed", run["id"], run["due"])
@@ -77,7 +78,7 @@ def test_a_job_whose_task_has_gone(daemon: Daemon) -> None:
 
 
 def test_a_run_that_succeeded_is_found_by_its_minute(ask: Caller) -> None:
-    job = ask.make("fine", 0.3, max_runs=1)
+    job = ask.make("fine", 0.3, **FIRST)
     run = ask.run_in(job, "succeeded")
     minute = run["due"][:16]
     answer = why(ask, job, f"{minute}Z")
@@ -89,7 +90,7 @@ def test_a_run_that_succeeded_is_found_by_its_minute(ask: Caller) -> None:
 
 
 def test_a_due_that_was_skipped_names_the_run_in_its_way(ask: Caller) -> None:
-    job = ask.make("gate", 0.3, name="way", max_runs=1)
+    job = ask.make("gate", 0.3, name="way", **FIRST)
     first = ask.run_in(job, "running")
     ask.patch(job, max_runs=None, interval={"seconds": 0.5})
     skipped = ask.run_in(job, "skipped")
@@ -101,7 +102,7 @@ def test_a_due_that_was_skipped_names_the_run_in_its_way(ask: Caller) -> None:
 
 
 def test_a_due_while_the_job_is_paused(ask: Caller) -> None:
-    job = ask.make("fine", None, at=soon(0.7))
+    job = ask.make("fine", None, at=soon(6))
     due = ask.get(job)["next_due"]
     ask.ask("POST", f"{job}/pause")
     until(lambda: datetime.now(UTC) > instant(due))
@@ -159,7 +160,7 @@ def test_a_due_that_passed_while_no_daemon_ran(daemon: Daemon) -> None:
     daemon.script("fine", "#!/bin/sh\n")
     daemon.start()
     ask = Caller(daemon)
-    job = ask.make("fine", None, at=soon(4), misfire_grace=0.1)
+    job = ask.make("fine", None, at=soon(6), misfire_grace=0.1)
     due = ask.get(job)["next_due"]
     daemon.kill()
     until(lambda: datetime.now(UTC) > instant(due) + timedelta(seconds=0.5))
@@ -178,9 +179,9 @@ def test_a_run_that_finds_no_slot_names_those_that_hold_them(daemon: Daemon) -> 
     daemon.script("gate", GATE)
     daemon.start()
     ask = Caller(daemon)
-    first = ask.make("gate", 0.3, name="first", max_runs=1)
+    first = ask.make("gate", 0.3, name="first", **FIRST)
     holder = ask.run_in(first, "running")
-    second = ask.make("gate", 0.3, name="second", max_runs=1)
+    second = ask.make("gate", 0.3, name="second", **FIRST)
     waits = ask.run_in(second, "waiting")
     answer = why(ask, second)
     assert (answer["answer"], answer["run"]) == ("no_slot", waits["id"])
@@ -198,7 +199,7 @@ def test_a_run_that_finds_no_slot_names_those_that_hold_them(daemon: Daemon) -> 
 
 
 def test_a_run_that_took_too_long(ask: Caller) -> None:
-    job = ask.make("gate", 0.3, name="slow", max_runs=1, timeout=0.3)
+    job = ask.make("gate", 0.3, name="slow", timeout=0.3, **FIRST)
     run = ask.run_in(job, "timed_out")
     answer = why(ask, job)
     assert (answer["answer"], answer["run"]) == ("timed_out", run["id"])
@@ -221,7 +222,7 @@ def test_a_run_that_goes_on_and_one_that_waits_for_it(ask: Caller) -> None:
 
 
 def test_a_due_while_all_is_on_hold(ask: Caller) -> None:
-    job = ask.make("fine", None, at=soon(4))
+    job = ask.make("fine", None, at=soon(6))
     due = ask.get(job)["next_due"]
     assert ask.ask("PUT", "/hold", {"reason": "upgrade"}).status in (200, 201)
     assert why(ask, job, due)["answer"] == "on_hold"
@@ -250,7 +251,7 @@ def test_a_run_whose_daemon_died_and_one_that_is_no_longer_kept(daemon: Daemon) 
     daemon.script("fine", "#!/bin/sh\n")
     daemon.start()
     ask = Caller(daemon)
-    job, often = ask.make("gate", 0.3, name="dies", max_runs=1), ask.make("fine", 1.5, name="often")
+    job, often = ask.make("gate", 0.3, name="dies", **FIRST), ask.make("fine", 1.5, name="often")
     ask.run_in(job, "running")
     first = ask.run_in(often, "succeeded")
     daemon.kill_all()
@@ -287,7 +288,7 @@ def test_a_due_while_the_store_is_away(tmp_path: Path, running: Callable[[str], 
         daemon.script("fine", "#!/bin/sh\n")
         daemon.start()
         ask = Caller(daemon)
-        job = ask.make("fine", None, at=soon(4), misfire_grace=0.1)
+        job = ask.make("fine", None, at=soon(6), misfire_grace=0.1)
         due = instant(ask.get(job)["next_due"])
         server.stop("immediate")
         until(lambda: ask.ask("GET", f"{job}/why").status == 503)

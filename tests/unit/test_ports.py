@@ -6,7 +6,9 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from tests.ports import BLOCK, BLOCKS, PORTS, free_port
+from tests.ports import PORTS, free_port
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_port_is_none_that_the_kernel_gives_away() -> None:
@@ -26,10 +28,8 @@ def test_a_port_that_is_taken_is_left_out() -> None:
         assert free_port() != following
 
 
-def test_no_other_process_is_given_a_port_of_ours() -> None:
+def test_a_port_is_given_to_one_process_alone() -> None:
     port = free_port()
-    block = next(number for number, each in enumerate(BLOCKS) if port in each)
-    words = f"from tests.ports import numbers; print(next(numbers({block})))"
-    said = subprocess.run([sys.executable, "-c", words], check=True, capture_output=True, text=True).stdout
-    assert int(said) not in BLOCKS[block]
-    assert int(said) == BLOCKS[(int(said) - PORTS.start) // BLOCK].start
+    ask = f"from tests import ports; ports._next = iter(range({port - PORTS.start}, 10**6)); print(ports.free_port())"
+    told = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, stdout=subprocess.PIPE, check=True)
+    assert int(told.stdout) != port
