@@ -1,5 +1,6 @@
 """What every pytest test gets. Imports no Klein: it would install a reactor before pytest-twisted chose one."""
 
+import gc
 import os
 import sys
 import time
@@ -79,10 +80,12 @@ def no_executor_is_left(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 
 @pytest.fixture
 def untraced() -> Iterator[None]:
-    """Coverage is not measured, for it would be timed with the program."""
+    """Neither is coverage measured nor garbage of other tests collected, for that would be timed with the program."""
     tracer = sys.gettrace()
     sys.settrace(None)
+    gc.disable()
     yield
+    gc.enable()
     sys.settrace(tracer)
 
 

@@ -69,7 +69,7 @@ class Chrome:
 
     def wait(self, condition: str, **names: object) -> None:
         """Wait until this is true on the page."""
-        self.do(f"await page.waitForFunction((given) => {{ {condition} }}, given, {{ timeout: 20000 }})", given=names)
+        self.do(f"await page.waitForFunction((given) => {{ {condition} }}, given, {{ timeout: 30000 }})", given=names)
 
     @property
     def findings(self) -> Any:

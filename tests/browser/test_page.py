@@ -287,11 +287,11 @@ def test_fifty_jobs_are_paused_by_keys_alone(chrome: Chrome, ask: Caller, made: 
     assert chrome.do("return await page.locator('#plan li').count()") == 10
     assert chrome.findings == []
     chrome.do("await page.keyboard.press('Enter')")
-    chrome.wait("return document.querySelector('dialog h2').textContent.startsWith('50 of 50')")
+    chrome.wait("return document.querySelector('dialog h2')?.textContent.startsWith('50 of 50')")
     assert chrome.findings == []
     assert chrome.do("return await page.locator('#jobs :checked').count()") == 0  # it is done, and nothing is selected
     chrome.do("await page.keyboard.press('Escape')")
-    assert chrome.do("return await page.evaluate(() => document.activeElement.textContent)") == "Pause…"
+    chrome.wait("return document.activeElement.textContent === 'Pause…'")
     assert {ask.get(job)["pause_reason"] for job in jobs} == {"upgrade"}
     chrome.open("/ui/jobs?q=name:fifty-*")
     chrome.do("await page.locator('[name=every]').check(); await page.getByRole('button', { name: 'Change…' }).click();"
@@ -451,6 +451,7 @@ def test_the_page_is_whole_without_scripts(chromium: Chrome, ask: Caller, made: 
                 " await page.locator('#f-interval').fill('1h');"
                 " await page.getByRole('button', { name: 'Save' }).click()")  # fmt: skip
     until(lambda: ask.get("/jobs?name=by+hand")["values"])
+    chromium.do("await page.waitForURL('**/ui/jobs/*')")  # the job may be made before its screen is there
     assert chromium.do("return await page.locator('h1').textContent()") == "by hand"
 
 

@@ -26,6 +26,7 @@ SCRIPTS = {
     "batch": "#!/bin/sh\n",
 }
 HOURLY = {"hours": 1}
+SOON = timedelta(seconds=8)  # in which a busy daemon is told of its jobs: a due that has passed comes tomorrow
 TOKEN_FILE = ".jobsched-token"
 
 
@@ -39,9 +40,9 @@ class Night:
 
     def before(self, page: str) -> Place:
         """Where a page is played, with what it finds there."""
-        home = self.production if page == "night/token" else self.here
+        home, caller = self.production if page == "night/token" else self.here, Caller(self.here)
+        until(lambda: not caller.get("/runs?state=waiting,running,stopping")["values"])  # the page before ended one
         if page == "night/stop":
-            caller = Caller(self.here)
             run = caller.run("/jobs/sync-ldap")
             until(lambda: caller.get(run)["pid"] and "reading" in caller.text(f"{run}/output"))
         elif page == "night/again":
@@ -66,7 +67,7 @@ def night(folder: Path, due: datetime | None = None) -> Iterator[Night]:
             daemon.launch()
         for daemon in (here, production):
             until(daemon.answers)
-        found = Night(here, production, due or datetime.now(UTC) + timedelta(seconds=2))
+        found = Night(here, production, due or datetime.now(UTC) + SOON)
         _jobs(found)
         yield found
 

@@ -43,6 +43,13 @@ def test_nothing_is_wrong_with_what_is_well(person: Person, caller: Caller) -> N
     assert "nobody is asked for a token: read, run, write, admin" in person.does("doctor")
 
 
+def test_an_answer_that_took_long_is_no_wrong_clock(person: Person, tmp_path: Path) -> None:
+    """As if the command had been frozen for ten seconds, once it had begun to ask."""
+    frozen = "looks = iter([10])\ntimes.now = lambda: datetime.now(UTC) - timedelta(seconds=next(looks, 0))\n"
+    as_if(person, tmp_path / "frozen", LATER.partition("times.now")[0] + frozen)
+    assert not [row for row in found(person, status=0) if row[1] == "clock"]
+
+
 def test_a_hold_and_a_job_without_a_due_are_noted(person: Person, caller: Caller) -> None:
     caller.make("runfoo", 0.2, id="over", name="over", max_runs=1)
     until(lambda: caller.get("/jobs/over")["next_due"] is None)

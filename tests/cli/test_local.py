@@ -32,8 +32,12 @@ def serving(person: Person, *words: str) -> Iterator[subprocess.Popen[bytes]]:
     try:
         yield process
     finally:
-        process.kill()
-        process.wait()
+        process.terminate()  # a killed one would leave its executors, for a minute
+        try:
+            process.wait(GENEROUS)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def test_serve_makes_its_folders_and_says_what_comes_next(tmp_path: Path) -> None:
@@ -165,7 +169,7 @@ def test_a_copy_is_made_while_a_daemon_writes_and_put_back(tmp_path: Path) -> No
         assert refused.status == 1
         assert "is in use by another jobsched" in refused.err
         daemon.stop()
-        looked = json.loads(person.does("restore", "copy.sqlite", "--check", "-o", "jsonl"))
+        looked = json.loads(until(lambda: person.does("restore", "copy.sqlite", "--check", "-o", "jsonl")))
         assert (looked["name"], len(looked["run"])) == ("kept", 1)
         restored = person.does("restore", "copy.sqlite")
         assert "1 job; dues of 1 passed since the copy was made" in restored

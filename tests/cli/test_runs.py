@@ -74,7 +74,7 @@ def test_ctrl_c_leaves_the_run_and_says_so(person: Person, caller: Caller) -> No
     said = person.terminal("run", "a-slowly", "--follow", types=types)
     assert said.status == 130
     [name] = re.findall(r"the run goes on: jobsched logs (\S+) -f", said.plain)
-    [run] = caller.runs("/jobs/a-slowly", "running")
+    [run] = until(lambda: [each for each in caller.runs("/jobs/a-slowly", "running") if each["pid"]])
     assert run["id"].startswith(name)
     assert "Traceback" not in said.plain
     ended = person.pipe("cancel", name, "--wait")
@@ -149,7 +149,8 @@ def test_orders_to_a_terminal_are_shown_not_obeyed(person: Person, caller: Calle
 
 def test_a_run_at_a_time(person: Person, caller: Caller) -> None:
     job = person.does("add", "often", "--task", "counts", "--every", "1s", "-o", "jsonl")
-    due = caller.run_in(f"/jobs/{json.loads(job)['id']}", "succeeded")["due"]
+    assert json.loads(job)["id"] == "often"
+    due = caller.run_in("/jobs/often", "succeeded")["due"]
     person.does("pause", "often")
     assert person.does("logs", f"often@{due[:19]}Z", "--utc") == "line 1\nline 2\nline 3\n"
     missing = person.pipe("logs", "often@2020-01-01T03:00", "--utc")
@@ -158,6 +159,7 @@ def test_a_run_at_a_time(person: Person, caller: Caller) -> None:
 
 
 def test_ps_shows_what_runs_and_its_last_line(person: Person, caller: Caller) -> None:
+    until(lambda: not caller.runs("/jobs/often", "running", "waiting", "stopping"))  # one was perhaps under way
     assert "nothing runs" in person.pipe("ps").err
     begun = person.does("run", "a-waits").strip()
     until(lambda: caller.text(f"/runs/{begun}/output"))

@@ -231,8 +231,12 @@ class RunnerCase(TestCase):
         """The outcome of a run whose time is over once it has printed that, however long it took to begin."""
         run = await self.start(task, **fields)
         await self.printed(run, shown)
-        self.runner._active[run.id].call.deadline.arm(0)
+        self.be_late(run)
         return await self.end(run)
+
+    def be_late(self, run):
+        """The time of that run is over now."""
+        self.runner._active[run.id].call.deadline.arm(0)
 
     async def when_stored(self, run, condition):
         """Wait until the store holds such a run."""

@@ -107,23 +107,13 @@ class GivenUpTests(AsleepCase):
         self.assertEqual((await self.stored(run)).reason, found.reason)
 
     async def test_what_a_script_left_behind_is_given_up_too(self):
-        run, pid = await self.asleep(f"sleep {EVER} {QUIET} & echo $!; sleep 0.5")
+        left = f"sleep {EVER} {QUIET} & echo $!; until [ -e go ]; do sleep 0.01; done"
+        run, pid = await self.asleep(left, directory=str(self.folder))
+        (self.folder / "go").touch()
         found = await self.outcome(run)
 
         self.assertEqual((found.state, found.exit_code, found.left_behind), ("succeeded", 0, 1))
         self.assertIn(f"finished; process {pid} (sleep) is in uninterruptible sleep (state D)", found.reason)
-
-    async def test_what_left_the_session_and_fell_asleep_is_not_forgotten(self):
-        """Its environment is not read while it sleeps: it is known from before."""
-        run = await self.start(self.bash(f"trap '' TERM; setsid sleep {EVER} & echo $!; wait"))
-        await self.printed(run, b"\n")
-        pid = int(self.output(run))
-        self.runner.stop(run.id, ASKED)
-        call = self.runner._active[run.id].call
-        await self.until(lambda: name(pid) == "sleep" and pid in [each.pid for each in call._remaining.known])
-        self.frozen.freeze(pid)
-
-        self.assertIn(f"{pid} (sleep) is in uninterruptible sleep", (await self.outcome(run)).reason)
 
     async def test_what_does_not_die_otherwise_is_waited_for(self):
         """The time is over, but it is not asleep: it works on, and so does its run."""
@@ -138,6 +128,23 @@ class GivenUpTests(AsleepCase):
 
         self.assertIn((await self.end(run)).signal, ("SIGTERM", "SIGKILL"))  # it had both when it woke
         self.assertEqual(state(pid), "")
+
+
+class EscapedTests(AsleepCase):
+    limits = attrs.evolve(RunnerCase.limits, grace=20)  # only a failure takes so long
+
+    async def test_what_left_the_session_and_fell_asleep_is_not_forgotten(self):
+        """Its environment is not read while it sleeps: it is known from before."""
+        run = await self.start(self.bash(f"trap '' TERM; setsid sleep {EVER} & echo $!; wait"))
+        await self.printed(run, b"\n")
+        pid = int(self.output(run))
+        self.runner.stop(run.id, ASKED)
+        call = self.runner._active[run.id].call
+        await self.until(lambda: name(pid) == "sleep" and pid in [each.pid for each in call._remaining.known])
+        self.frozen.freeze(pid)
+        self.runner.stop(run.id, attrs.evolve(ASKED, grace=0))
+
+        self.assertIn(f"{pid} (sleep) is in uninterruptible sleep", (await self.outcome(run)).reason)
 
 
 class EndOfTheDaemonTests(AsleepCase):

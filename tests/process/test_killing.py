@@ -19,17 +19,6 @@ ASKED = Stop("cancelled", "cancelled by a caller")
 
 
 class DeadlineTests(RunnerCase):
-    async def test_a_script_that_heeds_term_ends_at_its_deadline(self):
-        begun = monotonic()
-        run = await self.run_of(self.bash(f"echo ready; sleep {EVER}"), timeout=0.5)
-
-        self.assertEqual((run.exit_code, run.signal), (None, "SIGTERM"))
-        self.assert_outcome(run, "timed_out", "ran longer than its 0.5 s")
-        self.assertNotIn("killed", run.reason)
-        self.assertGreaterEqual(monotonic() - begun, 0.5)
-        self.assertTrue(run.started <= run.term_at <= run.ended)
-        self.assertIsNone(run.kill_at)
-
     async def test_a_script_that_ignores_term_is_killed_after_the_grace(self):
         begun = monotonic()
         run = await self.ended_late(self.bash("trap '' TERM; echo ready; while :; do sleep 0.05; done"))
@@ -38,18 +27,6 @@ class DeadlineTests(RunnerCase):
         self.assert_outcome(run, "timed_out", "ran longer than its 0 s", "was killed")
         self.assertGreaterEqual(monotonic() - begun, self.limits.grace)
         self.assertTrue(run.started <= run.term_at < run.kill_at <= run.ended)
-
-    async def test_a_run_that_is_being_ended_says_so(self):
-        run = await self.start(self.bash("trap 'echo told' TERM; echo ready; while :; do sleep 0.05; done"))
-        await self.printed(run, b"ready")
-        self.runner.stop(run.id, ASKED)
-        await self.printed(run, b"told")
-        stopping = await self.when_stored(run, lambda stored: stored.state != "running")
-
-        self.assertEqual((stopping.state, stopping.reason), ("stopping", "cancelled by a caller"))
-        self.assertIsNotNone(stopping.term_at)
-        self.assertIsNone(stopping.kill_at)
-        self.assert_outcome(await self.end(run), "cancelled", "cancelled by a caller", "was killed")
 
     async def test_the_first_reason_stays(self):
         run = await self.start(self.bash("trap '' TERM; echo ready; while :; do sleep 0.05; done"))
@@ -103,6 +80,30 @@ class DeadlineTests(RunnerCase):
 
 class HeedingTests(RunnerCase):
     limits = attrs.evolve(RunnerCase.limits, grace=20)  # only a failure takes so long
+
+    async def test_a_script_that_heeds_term_ends_at_its_deadline(self):
+        begun = monotonic()
+        run = await self.run_of(self.bash(f"echo ready; sleep {EVER}"), timeout=0.5)
+
+        self.assertEqual((run.exit_code, run.signal), (None, "SIGTERM"))
+        self.assert_outcome(run, "timed_out", "ran longer than its 0.5 s")
+        self.assertNotIn("killed", run.reason)
+        self.assertGreaterEqual(monotonic() - begun, 0.5)
+        self.assertTrue(run.started <= run.term_at <= run.ended)
+        self.assertIsNone(run.kill_at)
+
+    async def test_a_run_that_is_being_ended_says_so(self):
+        run = await self.start(self.bash("trap 'echo told' TERM; echo ready; while :; do sleep 0.05; done"))
+        await self.printed(run, b"ready")
+        self.runner.stop(run.id, ASKED)
+        await self.printed(run, b"told")
+        stopping = await self.when_stored(run, lambda stored: stored.state != "running")
+
+        self.assertEqual((stopping.state, stopping.reason), ("stopping", "cancelled by a caller"))
+        self.assertIsNotNone(stopping.term_at)
+        self.assertIsNone(stopping.kill_at)
+        self.runner.stop(run.id, attrs.evolve(ASKED, grace=0))
+        self.assert_outcome(await self.end(run), "cancelled", "cancelled by a caller", "was killed")
 
     async def test_a_script_may_clean_up_when_it_is_told_to_end(self):
         task = self.bash(f"trap 'echo cleaning; exit 7' TERM; echo ready; sleep {EVER} & wait")
@@ -196,7 +197,9 @@ class LeftBehindTests(RunnerCase):
         self.assert_outcome(run, "succeeded")
 
     async def test_one_that_left_the_session_and_prints_for_ever_is_ended(self):
-        run = await self.run_of(self.bash("setsid sh -c 'while :; do echo more; done' & exit 0"))
+        prints = "setsid sh -c 'while :; do echo more; : > begun; done'"
+        task = self.bash(f"{prints} & until [ -e begun ]; do sleep 0.01; done", directory=str(self.folder))
+        run = await self.run_of(task)
 
         self.assert_outcome(run, "succeeded")
         self.assertIn(b"more\n", self.output(run))

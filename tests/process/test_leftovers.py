@@ -33,7 +33,7 @@ QUIET = "</dev/null >/dev/null 2>&1"
 
 
 class LeftoverCase(RunnerCase):
-    limits = attrs.evolve(RunnerCase.limits, grace=2.0)
+    limits = attrs.evolve(RunnerCase.limits, grace=20)  # only a failure takes so long
 
     def leaving(self, how="", end="", **options):
         """A task that leaves such a process behind, started with those words in front."""
@@ -79,14 +79,6 @@ class EndTests(LeftoverCase):
         self.assertEqual((run.state, run.left_behind), ("failed", 2))
         self.assertEqual(run.reason, "exit code 3; 2 processes that it left behind were ended")
 
-    async def test_one_that_does_not_heed_term_is_killed_after_the_grace(self):
-        begun = monotonic()
-        run = await self.run_of(self.bash(f"trap '' TERM; sleep {EVER} {QUIET} & echo $!"))
-
-        self.assertGreaterEqual(monotonic() - begun, PATIENCE + self.limits.grace)
-        self.assertEqual((run.state, run.left_behind), ("succeeded", 1))
-        self.assertFalse(lives(number_of(self.output(run))))
-
     async def test_one_in_another_group_of_the_session_stayed_too(self):
         run = await self.run_of(self.bash(f"set -m; sleep {EVER} {QUIET} & echo $!"))
 
@@ -118,6 +110,7 @@ class EndTests(LeftoverCase):
 
         self.assertEqual((await self.stored(run)).state, "running")
         self.assertEqual(self.runner.active, 1)
+        self.runner.stop(run.id, attrs.evolve(ASKED, grace=0))
         self.assertEqual((await self.end(run)).state, "succeeded")
 
     async def test_a_stop_that_comes_then_changes_nothing_but_the_time(self):
@@ -167,6 +160,18 @@ class EndTests(LeftoverCase):
         self.assertEqual(self.note("told"), "cleaned\ncleaned\n")
 
 
+class StubbornTests(LeftoverCase):
+    limits = attrs.evolve(RunnerCase.limits, grace=0.5)
+
+    async def test_one_that_does_not_heed_term_is_killed_after_the_grace(self):
+        begun = monotonic()
+        run = await self.run_of(self.bash(f"trap '' TERM; sleep {EVER} {QUIET} & echo $!"))
+
+        self.assertGreaterEqual(monotonic() - begun, PATIENCE + self.limits.grace)
+        self.assertEqual((run.state, run.left_behind), ("succeeded", 1))
+        self.assertFalse(lives(number_of(self.output(run))))
+
+
 class AlwaysEndTests(LeftoverCase):
     async def test_also_what_left_the_session_silently_is_ended(self):
         run = await self.run_of(self.leaving(f"setsid {{}} {QUIET}", leftovers="end"))
@@ -210,12 +215,16 @@ class WaitTests(LeftoverCase):
         self.assertEqual((run.state, run.exit_code), ("failed", 3))
 
     async def test_the_deadline_ends_them(self):
-        run = await self.run_of(self.leaving(f"setsid {{}} {QUIET}", leftovers="wait"), timeout=2)
+        run = await self.start(self.leaving(f"setsid {{}} {QUIET}", leftovers="wait"))
+        call = self.runner._active[run.id].call
+        await self.until(lambda: call._status is not None and call._remaining.known)
+        self.be_late(run)
+        run = await self.end(run)
 
         self.assertEqual(self.note("told"), "told")
         self.assertEqual((run.state, run.exit_code, run.left_behind), ("timed_out", 0, 1))
         ended = "its script had ended with exit code 0; 1 process that it left behind was ended"
-        self.assertEqual(run.reason, f"ran longer than its 2 s; {ended}")
+        self.assertEqual(run.reason, f"ran longer than its 0 s; {ended}")
 
     async def test_a_caller_ends_them(self):
         run = await self.start(self.bash(f"sleep {EVER} {QUIET} & echo ready", leftovers="wait"))
@@ -236,7 +245,8 @@ class KeepTests(LeftoverCase):
 
     async def test_what_they_print_later_harms_them_not(self):
         loop = "i=0; while :; do i=$((i+1)); echo $i; echo $i > count; sleep 0.01; done"
-        task = self.bash(f"sh -c '{loop}' & sleep 0.1", directory=str(self.folder), leftovers="keep")
+        begun = "until [ -e count ]; do sleep 0.01; done"
+        task = self.bash(f"sh -c '{loop}' & {begun}", directory=str(self.folder), leftovers="keep")
         run = await self.start(task)
         found = await self.end_of_run(run)
         counted = int((self.folder / "count").read_text() or 0)

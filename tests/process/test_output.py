@@ -187,8 +187,9 @@ class SlowLogTests(RunnerCase):
 
     async def test_a_script_may_be_stopped_while_its_log_stands_still(self):
         self.lines.gate.clear()
-        run = await self.start(self.bash("yes"), timeout=0.5)
+        run = await self.start(self.bash("yes"))
         await self.until(self.lines.entered.is_set)
+        self.be_late(run)
         call = self.runner._active[run.id].call
         await self.until(lambda: call.ended.called)
         self.lines.gate.set()

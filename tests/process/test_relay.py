@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint, connectProtocol
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.internet.task import deferLater
+from twisted.internet.task import Clock, deferLater
 from twisted.trial.unittest import TestCase
 
 from jobsched.http.route import Route
@@ -65,6 +65,7 @@ class RelayTests(TestCase):
         self.upstream = []
         self.clients = []
         self.relay = Relay(cast(Reactor, reactor))
+        self.clock = Clock()
         other = self.listen(Factory.forProtocol(self.connected))
         self.url = f"http://127.0.0.1:{other}/runs/a/output?follow=1"
         routes = [Route("GET", "/through", self.through, ""), Route("POST", "/through", self.through, "")]
@@ -105,6 +106,10 @@ class RelayTests(TestCase):
         await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", self.port), client)
         present(client.transport).write(text)
         return client
+
+    def stand_still(self):
+        """From now on its patience is counted by our clock: only what a test says takes time."""
+        self.relay._reactor = cast(Reactor, self.clock)
 
     def say(self, text, number=-1):
         self.upstream[number].transport.write(text)
@@ -219,8 +224,9 @@ class RefusalTests(RelayTests):
         self.assertEqual(await self.fate(await self.call()), "unreachable")
 
     async def test_a_node_that_takes_the_question_and_says_nothing(self):
-        self.patch(relay, "ANSWER", 0.2)
+        self.stand_still()
         client = await self.ask()
+        self.clock.advance(relay.ANSWER)
         self.assertEqual(await self.fate(client), "unreachable")
         await until(lambda: self.upstream[0].end)
 
@@ -262,32 +268,39 @@ class BreakingTests(RelayTests):
         self.assertEqual(client.body, b"01234")
 
     async def test_a_node_that_falls_silent_in_mid_answer_is_given_up(self):
-        self.patch(relay, "SILENCE", 0.2)
+        self.stand_still()
         client = await self.ask()
         self.say(HALF)
+        await until(lambda: client.body == b"01234")
+        self.clock.advance(relay.SILENCE)
         await until(lambda: client.end)
         self.assertEqual(client.body, b"01234")
         await until(lambda: self.upstream[0].end)
 
     async def test_one_that_is_slow_and_not_silent_is_waited_for(self):
-        self.patch(relay, "SILENCE", 2.5)
+        self.stand_still()
         client = await self.ask()
         self.say(WHOLE[:-10])
         for digit in WHOLE[-10::2]:
             self.say(bytes([digit, digit + 1]))
-            await deferLater(reactor, 0.6)
+            await until(lambda digit=digit: client.body.endswith(bytes([digit, digit + 1])))
+            self.clock.advance(0.8 * relay.SILENCE)
         self.assertEqual((client.body, client.end), (b"0123456789", None))
 
     async def test_a_run_that_prints_nothing_may_be_silent_until_its_end(self):
-        self.patch(relay, "SILENCE", 0.2)
+        self.stand_still()
         self.over = Deferred()
         client = await self.ask()
         self.say(CHUNKED)
-        await deferLater(reactor, 3 * relay.SILENCE)
+        await until(lambda: client.body == CHUNKED[-10:])
+        self.clock.advance(3 * relay.SILENCE)
+        self.say(CHUNKED[-10:])  # which an answer that was given up would not bring
+        await until(lambda: client.body == 2 * CHUNKED[-10:])
         self.assertIsNone(client.end)
         self.over.callback(None)
+        self.clock.advance(relay.SILENCE)
         await until(lambda: client.end)
-        self.assertEqual(client.body, b"5\r\n01234\r\n")
+        self.assertEqual(client.body, 2 * CHUNKED[-10:])
 
 
 class ClientTests(RelayTests):
@@ -315,7 +328,7 @@ class ClientTests(RelayTests):
         await self.gone(CLIENT.replace(b"GET", b"POST"), b"")
 
     async def test_a_slow_one_holds_up_the_other_node_and_gets_it_all(self):
-        self.patch(relay, "SILENCE", 1.5)
+        self.stand_still()
         size = 32 * MIB
         client = await self.ask()
         client.transport.pauseProducing()
@@ -329,7 +342,7 @@ class ClientTests(RelayTests):
             given = sent.given
             await deferLater(reactor, 0.3)
         self.assertLess(given, size // 2)
-        await deferLater(reactor, 1.2 * relay.SILENCE)  # a client may be slow for as long as it likes
+        self.clock.advance(2 * relay.SILENCE)  # a client may be slow for as long as it likes
         client.transport.resumeProducing()
         await until(lambda: len(client.came) > size and len(client.body) == size)
         self.assertEqual(self.fates, ["answered"])

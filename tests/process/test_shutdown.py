@@ -62,13 +62,15 @@ class StopTests(RunnerCase):
     async def test_a_thread_past_its_deadline_does_not_hold_up_the_end(self):
         source = (
             "import threading\nclass T:\n    go = threading.Event()\n"
-            "    def __call__(self, info):\n        self.go.wait()\n"
+            "    def __call__(self, info):\n        print('begun')\n        self.go.wait()\n"
         )
-        run = await self.start(self.python(source), timeout=0.1)
+        run = await self.start(self.python(source))
+        await self.printed(run, b"begun")  # or it would be over, unbegun
+        self.be_late(run)
         await self.when_stored(run, lambda stored: stored.state == "stopping")
         await self.runner.stopService()
 
-        self.assert_outcome(await self.stored(run), "timed_out", "ran longer than its 0.1 s")
+        self.assert_outcome(await self.stored(run), "timed_out", "ran longer than its 0 s")
         present(self.catalog_holder.get("python")).call.go.set()
 
     async def test_a_coroutine_that_ignores_its_cancel_is_abandoned(self):

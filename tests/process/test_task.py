@@ -31,8 +31,6 @@ def task(*lines, marked="", before=""):
 class ProcessTaskTests(RunnerCase):
     """`@watchdog`"""
 
-    limits = attrs.evolve(RunnerCase.limits, livetime=3.0)  # time enough for a Python to come up
-
     async def test_it_runs_in_a_process_of_its_own(self):
         run = await self.run_of(self.python(task("print(os.getpid(), os.getsid(0), info.name)", marked="@watchdog()")))
 
@@ -41,21 +39,24 @@ class ProcessTaskTests(RunnerCase):
 
     async def test_it_is_killed_at_its_own_number(self):
         begun = monotonic()
-        limits = attrs.evolve(self.limits, livetime=EVER)
-        self.runner._limits = limits
+        self.runner._limits = attrs.evolve(self.limits, livetime=EVER)
+        run = await self.run_of(self.python(task(f"time.sleep({EVER})", marked="@watchdog(0.5)")))
+
+        self.assert_outcome(run, "timed_out", "ran longer than its 0.5 s")
+        self.assertGreaterEqual(monotonic() - begun, 0.5)
+
+    async def test_it_is_told_its_own_number_and_its_last_words_are_kept(self):
         lines = "print('begun ' + str(info.timeout), end='')", f"time.sleep({EVER})"
-        run = await self.run_of(self.python(task(*lines, marked="@watchdog(2.5)")))
+        run = await self.ended_late(self.python(task(*lines, marked="@watchdog(25.5)")), b"begun 25.5")
 
-        self.assert_outcome(run, "timed_out", "ran longer than its 2.5 s")
-        self.assertEqual(self.output(run), b"begun 2.5")
-        self.assertEqual(self.log_lines(run), ["begun 2.5"])
-        self.assertGreaterEqual(monotonic() - begun, 2.5)
+        self.assert_outcome(run, "timed_out")
+        self.assertEqual(self.output(run), b"begun 25.5")
+        self.assertEqual(self.log_lines(run), ["begun 25.5"])
 
-    async def test_it_is_killed_at_the_livetime_when_it_has_no_number(self):
-        run = await self.run_of(self.python(task("print(info.timeout)", f"time.sleep({EVER})", marked="@watchdog()")))
+    async def test_it_is_told_the_livetime_when_it_has_no_number(self):
+        run = await self.run_of(self.python(task("print(info.timeout)", marked="@watchdog()")))
 
-        self.assert_outcome(run, "timed_out", "ran longer than its 3 s")
-        self.assertEqual(self.output(run), b"3.0\n")
+        self.assertEqual(self.output(run), b"30\n")
 
     async def test_the_jobs_own_timeout_goes_before_both(self):
         source = task("print(info.timeout)", f"time.sleep({EVER})", marked=f"@watchdog({EVER})")
@@ -91,6 +92,15 @@ class ProcessTaskTests(RunnerCase):
         run = await self.run_of(self.python(task("print('twisted' in sys.modules)", marked="@watchdog()")))
 
         self.assertEqual(self.output(run), b"False\n")
+
+
+class LivetimeTests(RunnerCase):
+    limits = attrs.evolve(RunnerCase.limits, livetime=0.5)
+
+    async def test_it_is_killed_at_the_livetime_when_it_has_no_number(self):
+        run = await self.run_of(self.python(task(f"time.sleep({EVER})", marked="@watchdog()")))
+
+        self.assert_outcome(run, "timed_out", "ran longer than its 0.5 s")
 
 
 class ThreadTaskTests(RunnerCase):
@@ -158,14 +168,16 @@ class ThreadTaskTests(RunnerCase):
         self.assertEqual("".join(elsewhere), "not of a run\nnor this\n")
 
     async def test_one_past_its_deadline_is_stopping_until_it_returns(self):
-        run = await self.start(self.python(task("self.go.wait()", "print('done')")), timeout=0.2)
+        run = await self.start(self.python(task("print('begun')", "self.go.wait()", "print('done')")))
+        await self.printed(run, b"begun")  # or it would be over, unbegun
+        self.be_late(run)
         stopping = await self.when_stored(run, lambda stored: stored.state != "running")
 
         self.assertEqual(stopping.state, "stopping")
-        self.assertIn("ran longer than its 0.2 s; a task in a thread cannot be killed", stopping.reason)
+        self.assertIn("ran longer than its 0 s; a task in a thread cannot be killed", stopping.reason)
         present(self.catalog_holder.get("python")).call.go.set()
-        self.assert_outcome(await self.end(run), "timed_out", "ran longer than its 0.2 s")
-        self.assertEqual(self.output(run), b"done\n")
+        self.assert_outcome(await self.end(run), "timed_out", "ran longer than its 0 s")
+        self.assertEqual(self.output(run), b"begun\ndone\n")
 
     async def test_the_livetime_is_no_deadline_for_a_thread(self):
         self.runner._limits = attrs.evolve(self.limits, livetime=0.01)

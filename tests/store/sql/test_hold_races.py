@@ -72,32 +72,33 @@ async def test_no_claim_that_ends_after_the_answer_starts_anything(open_store: C
     ids = [f"job{number:03}" for number in range(10)]
     await stores[0].write(jobs.add, [a_job(number) for number in range(10)])
     late: list[str] = []
-    held = over = False
+    held = 0  # the number of the hold that is in force
+    over = False
     moment = START
     started = 0
 
-    def heard(claimed: Claimed, begun_held: bool) -> None:
+    def heard(claimed: Claimed, begun_held: int) -> None:
         nonlocal started
         started += len(claimed.started)
-        if begun_held and claimed.started:  # it was asked for after the answer
+        if begun_held and begun_held == held:  # it was asked for after the answer
             late.extend(run.id for run in claimed.started)
 
     async def claims_of(number: int) -> None:
         while not over:
             begun_held = held
             claimed = await stores[number].write(claims.claim, claimant(number, moment), ids)
-            heard(claimed, begun_held and held)
+            heard(claimed, begun_held)
 
     nodes = [Deferred.fromCoroutine(claims_of(number)) for number in (0, 1)]
-    for _ in range(15):
+    for number in range(1, 16):
         moment += SECOND
         await put(stores[2], moment)
-        held = True
+        held = number
         at_answer = started
         moment += SECOND
         await gatherResults([stores[2].write(claims.claim, claimant(2, moment), ids) for _ in range(2)])
         await stores[2].read(holds.last)
-        held = False
+        held = 0
         assert at_answer <= started
         await release(stores[2], moment)
     over = True

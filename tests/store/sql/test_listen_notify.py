@@ -155,7 +155,7 @@ def test_it_comes_back_with_its_server_and_says_so_once(
     ear = Ear(store_url)
     ear.hears(1)
     server.stop(mode)
-    until(lambda: len(ear.cuts) > 1)  # by the server, then nobody was there
+    until(lambda: "refused" in ear.reasons[-1])  # cut off, perhaps told of the shutdown, then nobody was there
     server.start()
     ear.hears(2)
     desk.write(tell, "here")
@@ -164,7 +164,7 @@ def test_it_comes_back_with_its_server_and_says_so_once(
     desk.write(tell, "there")
     ear.hears(3)
     ear.stop()
-    assert "refused" in ear.reasons[1]
+    assert "refused" not in ear.reasons[0]
     assert not [reason for reason in ear.reasons if "\n" in reason or server.password in reason]
     assert not caplog.records, "the database's own library has nothing to add"
 
@@ -184,7 +184,7 @@ def test_a_connection_that_an_administrator_ends_is_made_again(ear: Ear, desk: S
 def test_a_server_that_is_silent_and_there_is_asked_and_kept(
     ear: Ear, desk: SqlDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listen_notify, "WATCH", 0.5)
+    monkeypatch.setattr(listen_notify, "WATCH", 2)  # for which a busy server may be silent
     [process] = desk.read(listening)
     asked = text("SELECT max(query_start) FROM pg_stat_activity WHERE pid = :pid AND query = 'SELECT 1'")
     starts = set()
@@ -192,7 +192,7 @@ def test_a_server_that_is_silent_and_there_is_asked_and_kept(
 
     def often() -> bool:
         starts.add(desk.read(lambda transaction: transaction.execute(asked, {"pid": process}).scalar()))
-        return len(starts) > 3
+        return len(starts - {None}) > 1
 
     until(often)
     assert desk.read(listening) == [process]
@@ -203,14 +203,14 @@ def test_a_server_that_is_silent_and_there_is_asked_and_kept(
 def test_a_server_without_answer_is_left_for_a_new_connection(
     ear: Ear, desk: SqlDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listen_notify, "WATCH", 0.5)
+    monkeypatch.setattr(listen_notify, "WATCH", 2)
     [frozen] = desk.read(listening)
     desk.write(tell, "there")
     ear.hears(2)
     os.kill(frozen, signal.SIGSTOP)
     try:
         ear.hears(3)
-        assert ear.reasons[0] == "the server has not answered for 0.5 s"
+        assert ear.reasons[0] == "the server has not answered for 2 s"
         assert desk.read(listening)[-1] != frozen
         desk.write(tell, "there")
         ear.hears(4)
@@ -280,7 +280,7 @@ def test_a_stop_while_it_connects_takes_as_long_as_to_connect(
     try:
         ear = Ear(store_url)
         ear.listener.stop()
-        assert ear.listener.join(4)
+        assert ear.listener.join(PATIENCE)
         assert ear.heard == 0
     finally:
         os.kill(server.pid, signal.SIGCONT)

@@ -279,9 +279,10 @@ async def test_a_lock_that_is_not_let_go_is_waited_for_in_vain(
 async def test_a_node_frozen_in_mid_transaction_lets_others_go_on(
     open_store: Callable[[], Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "IDLE_SECONDS", 1)
-    frozen, other = open_store(), open_store()
+    other = open_store()
     await other.write(note, "a")
+    monkeypatch.setattr(engine, "IDLE_SECONDS", 3)  # for which the next try may stand still
+    frozen = open_store()
     taken, thawed = Event(), Event()
     tries = []
 
