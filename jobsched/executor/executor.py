@@ -81,7 +81,7 @@ class Executor:
         self._changed = changed  # called when a run has ended
         self._fence = Fence(reactor, self._isolate)
         self._chores = Threads(reactor, "chore")
-        self._others = Others(self._chores.run, output_folder.parent, lambda: self._fence.over, changed)
+        self._others = Others(reactor, output_folder.parent, lambda: self._fence.over, changed)
         self._scripts = Scripts(reactor, self._chores.run, tree_here(), warm=True)
         self._writer = OutputWriter(reactor, output_folder, output_limit, SHORT)
         self._held: dict[str, _Held] = {}
@@ -107,6 +107,7 @@ class Executor:
 
     def news(self) -> Iterator[Frame]:
         """What a daemon that has just come does not know."""
+        self._others.meet()
         for held in self._held.values():
             self._started(held)
             if held.started is not None and held.output is not None:
@@ -144,8 +145,7 @@ class Executor:
         elif isinstance(frame, Stop):
             self._stop(frame.run_id, stop_of(frame.why))
         elif isinstance(frame, Ping):
-            if frame.others is not None:
-                self._others.know(frame.others)
+            self._others.know(frame.others if frame.until is not None else [])
             self._fence.move(frame.until)
         elif isinstance(frame, Stored):
             for run_id in frame.run_ids:

@@ -28,7 +28,7 @@ from .facts import boot_id, ended_at, exit_of, printed_of, sent_of, start_of, st
 from .frames import Ended, FromExecutor, Lines, Started, Stop, Stopping, Stored, Welcome
 from .hand import EVERY, PATIENCE, Hand
 from .journal import FOLDER
-from .lasting import Lasting
+from .lasting import LastingRuns
 from .node_life import NodeLife
 from .pool import Pool
 
@@ -66,7 +66,7 @@ class Fleet(Service):
         self._left: set[str] = set()  # runs that go on without this daemon
         self._settled = False
         self._told_until: float | None = None  # in the last ping
-        self._lasting = Lasting(reactor, self._ping)
+        self._lasting = LastingRuns(reactor, self._ping)
         self._there: list[Deferred[None]] = []
         self._settings = settings  # the limit of an output, the umask of runs
         self._executors = Pool(reactor, self._folder, count, self._hand)
@@ -265,11 +265,12 @@ class Fleet(Service):
             call.begin(frame.pid, frame.pid_started)
             call.print(frame.last_line)
             if not frame.keep:
-                self._lasting.add(call.id, self._of[call.id])
+                self._lasting.add(call, self._of[call.id])
         elif isinstance(frame, Stopping):
             call.deadline.stopping(stop_of(frame.why))
         else:
             self._found.pop(call.id, None)
+            self._lasting.discard(call.id, let_go=frame.fate == "kept")
             self._forget(call)
             process_exit = exit_of(frame, ended_at(frame, boot_id()))
             if process_exit.busy:  # it was tried again there

@@ -57,6 +57,23 @@ class Why(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     grace: float | None = None
 
 
+class Lasting(msgspec.Struct, frozen=True, array_like=True):
+    """A run that goes on, with its first process, whose mark may not show."""
+
+    id: str
+    pid: int | None = None
+    pid_started: float | None = None
+
+
+class Other(msgspec.Struct, frozen=True, kw_only=True):
+    """An executor, and its runs that last, but for those that are to be kept. One of its name may come after it, so it
+    is known by its process."""
+
+    name: str
+    pid: int
+    runs: list[Lasting]
+
+
 # What a daemon tells.
 
 
@@ -106,11 +123,11 @@ class Stored(Frame, frozen=True, kw_only=True):
 
 class Ping(Frame, frozen=True, kw_only=True):
     """This daemon lives. Past `until`, in seconds since this host was started, others may take its node for dead; None:
-    there are no others. `others`: by their names, the other executors of this node that have runs which last, and which
-    runs these are, but for those that are to be kept; None: the same as before."""
+    there are no others. `others`: the other executors of this node that have runs which last; None: the same as this
+    daemon has told before."""
 
     until: float | None = None
-    others: dict[str, list[str]] | None = None
+    others: list[Other] | None = None
 
 
 # What an executor tells.

@@ -70,7 +70,7 @@ class Hand(ClientFactory):
         self._silent = 0.0  # seconds, as `ping` counts them
         self._pinged = 0.0
         self._process: IProcessTransport | None = None
-        self._pid = 0  # of the executor that is connected, or was
+        self.pid = 0  # of the executor that is connected, or was
         self._process_pid = 0
         self._begun = float("-inf")
         self._log_throttle = LogThrottle()  # of what keeps it from its start
@@ -88,7 +88,7 @@ class Hand(ClientFactory):
     @property
     def ours(self) -> bool:
         """Whether this daemon has started the executor that is there."""
-        return self._process is not None and self._process_pid == self._pid
+        return self._process is not None and self._process_pid == self.pid
 
     def begin(self) -> None:
         """Look for the executor, and start it if need be."""
@@ -142,12 +142,12 @@ class Hand(ClientFactory):
 
     def _signal(self, number: int) -> None:
         """To the executor that is connected; else to the one that is on its way."""
-        if self._process is not None and (self._line is None or self._process.pid == self._pid):
+        if self._process is not None and (self._line is None or self._process.pid == self.pid):
             with suppress(ProcessExitedAlready):
                 self._process.signalProcess(number)
         elif self._line is not None:  # an earlier daemon started it
             with suppress(ProcessLookupError):
-                os.kill(self._pid, number)
+                os.kill(self.pid, number)
 
     def tell(self, frame: Frame) -> None:
         """Tell the executor, together with what else is told in this turn of the reactor."""
@@ -216,7 +216,7 @@ class Hand(ClientFactory):
 
     def connected(self, connection: Connection, pid: int) -> None:
         """Somebody listens. Whether it answers is to be seen."""
-        self._line, self._pid = connection, pid
+        self._line, self.pid = connection, pid
         self._silent, self._pinged = 0.0, self._reactor.seconds()
 
     def welcomed(self, connection: Connection, welcome: Welcome) -> None:
@@ -276,7 +276,7 @@ class Hand(ClientFactory):
 
     def _tell_when_gone(self) -> None:
         """The end of an executor that an earlier daemon started has to be looked for."""
-        if procfs.state(self._pid) in ("", *procfs.DEAD):
+        if procfs.state(self.pid) in ("", *procfs.DEAD):
             self._tell_over()
         elif self._over is not None and not self._over.called:
             self._reactor.callLater(AGAIN, self._tell_when_gone)

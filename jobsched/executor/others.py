@@ -6,75 +6,109 @@ dead executor ran at once; where both were killed, whichever executor is still t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import attrs
+from msgspec import structs
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from ..reactor_types import TimeAndThreads
+from ..runner import procfs
 from ..runner.recovery import Orphans, end_marked
-from ..threads import InThread
+from ..threads import waited_for
+from .frames import Lasting, Other
 from .journal import ENDED, FOLDER, lives, outcomes
 
 GRACE = 1.0  # seconds from TERM to KILL: as many as a run has whose own executor ends it then
+AGAIN = 1.0  # seconds between looks at those that live: one may be killed before it has ended its runs
 
-
-@attrs.frozen
-class OfAnother:
-    """A run that another executor began; which pid it has is not known here."""
-
-    id: str
-    pid: int | None = None
-    pid_started: float | None = None
+log = Logger()
 
 
 class Others:
     """`over` says whether the fence is; `changed` is called when nothing is to be ended here any more."""
 
-    log = Logger()
-
     def __init__(
-        self, in_thread: InThread, state: Path, over: Callable[[], bool], changed: Callable[[], object]
+        self, reactor: TimeAndThreads, state: Path, over: Callable[[], bool], changed: Callable[[], object]
     ) -> None:
-        self._in_thread = in_thread
+        self._reactor = reactor
         self._state = state
         self._over = over
         self._changed = changed
-        self._runs: Mapping[str, Sequence[str]] = {}
+        self._all: Sequence[Other] = ()
+        self._told = False  # by the daemon that is there
+        self._left: Sequence[Other] = ()  # to be looked at
+        self._looking = False
 
     @property
     def wanted(self) -> bool:
         """Whether there are such runs, which may have to be ended here."""
-        return bool(self._runs) and not self._over()
+        return bool(self._all) and not self._over()
 
-    def know(self, runs: Mapping[str, Sequence[str]]) -> None:
-        """By the names of their executors, these are all of them now."""
-        self._runs = runs
+    def meet(self) -> None:
+        """A daemon comes. What the one before it has told is true until this one tells something."""
+        self._told = False
+
+    def know(self, others: Sequence[Other] | None) -> None:
+        """These are all of them now; None: as this daemon has told. One of an earlier release tells nothing, and then
+        what is known here would only get old."""
+        if others is not None or not self._told:
+            self._all, self._told = others or (), True
 
     def end(self) -> None:
         """The fence is over: end what dead executors have left of them."""
-        if self._runs:
-            ended = self._in_thread(end_left, self._state, self._runs)
-            ended.addCallbacks(self._tell, self._failed).addBoth(lambda _: self._changed())
+        self._left = self._all
+        if self._left and not self._looking:
+            self._looking = True
+            self._look()
+
+    def _look(self) -> None:
+        """In a thread of its own, for the other one is to look after the runs of this executor; and in none that stays,
+        see `ControlGroup.inside`."""
+        if not self._over():  # a daemon is back
+            self._looking = False
+            return
+        found: dict[str, Orphans] = {}
+        left, self._left = self._left, ()
+        alive: list[Other] = []
+        ended = waited_for(self._reactor, lambda: alive.extend(end_left(self._state, left, found)), "end of others")
+        ended.addCallbacks(lambda _: self._tell(found), self._failed)
+        ended.addBoth(lambda _: self._looked(alive))
+
+    def _looked(self, alive: Sequence[Other]) -> None:
+        self._left = self._left or alive
+        self._looking = bool(self._left) and self._over()
+        if self._looking:
+            self._reactor.callLater(AGAIN, self._look)
+        self._changed()
 
     def _tell(self, found: dict[str, Orphans]) -> None:
         for run_id, orphans in found.items():
             if orphans.first:
                 words = "run {run} of another executor, which is dead, as is its daemon: {found}"
-                self.log.warn(words, run=run_id, found=orphans.words())
+                log.warn(words, run=run_id, found=orphans.words())
 
     def _failed(self, why: Failure) -> None:
-        self.log.failure("the runs of other executors of this node could not be ended", why)
+        log.failure("the runs of other executors of this node could not be ended", why)
 
 
-def end_left(state: Path, runs: Mapping[str, Sequence[str]]) -> dict[str, Orphans]:
-    """End what executors that are dead have left of these runs, and say what that was. What a run that has ended left
-    behind was let go, and stays. In a thread."""
+def end_left(state: Path, others: Sequence[Other], found: dict[str, Orphans]) -> list[Other]:
+    """End what executors that are dead have left of these runs, and put into `found` what that was; those that live,
+    with what they have not ended. What a run that has ended left behind was let go, and stays. In a thread."""
     folder = state / FOLDER
-    left: list[OfAnother] = []
-    for name, run_ids in runs.items():
-        if not lives(folder, name):
-            ended = {each.run_id for each in outcomes(folder, name + ENDED)}
-            left += [OfAnother(run_id) for run_id in run_ids if run_id not in ended]
-    return end_marked(left, GRACE, str(state.resolve())) if left else {}
+    left: list[Lasting] = []
+    alive: list[Other] = []
+    for other in others:
+        with log.failuresHandled("the runs of other executors of this node could not be ended"):
+            # first: what ends afterwards is in its file
+            is_there = lives(folder, other.name) and procfs.state(other.pid) not in ("", *procfs.DEAD)
+            ended = {each.run_id for each in outcomes(folder, other.name + ENDED)}
+            runs = [run for run in other.runs if run.id not in ended]
+            if not is_there:
+                left += runs
+            elif runs:
+                alive.append(structs.replace(other, runs=runs))
+    if left:
+        found |= end_marked(left, GRACE, str(state.resolve()))
+    return alive

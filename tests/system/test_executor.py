@@ -21,7 +21,9 @@ from jobsched.executor.frames import (
     OLDEST,
     Ended,
     Greeting,
+    Lasting,
     Lines,
+    Other,
     Ping,
     Pong,
     Start,
@@ -36,6 +38,7 @@ from jobsched.executor.frames import (
 )
 from jobsched.executor.journal import outcomes
 from jobsched.executor.program import TAKEN
+from jobsched.runner.group import start_of
 from jobsched.runner.output_file import output_path
 
 ENDLESS = 30  # seconds after which what a test waits for will not come
@@ -319,17 +322,24 @@ def is_gone(process):
 
 def test_it_ends_in_time_what_a_dead_executor_ran(state, begin):
     """But not what that has kept, what it has let go, or what an executor runs that lives."""
-    first, _, watching = begin(), begin(name="lives"), begin("1", name="watches")
+    first, living, watching = begin(), begin(name="lives"), begin("3", name="watches")
     ends, keeps, stays = (script(state, f"exec sleep {EVER}") for _ in range(3))
     stands = script(state, f"trap '' TERM; echo; while :; do sleep {EVER}; done")
     over = script(state, f"setsid sleep {EVER} >{os.devnull} 2>&1 & sleep 0.5; echo $!", leftovers="keep")
-    it, (one, other, two, _) = begun(state, "it", ends, keeps, stands, over)
+    unmarked = script(state, f"exec env -i sleep {EVER}")
+    it, (one, other, two, bare, _) = begun(state, "it", ends, keeps, stands, unmarked, over)
     lives, (three,) = begun(state, "lives", stays)
     watches = Daemon(state / "executors", "watches")
     watches.greet()
     it.wait(Lines)
     left = psutil.Process(int(it.wait(Ended, over.run_id).last_line))
-    others = {"it": [ends.run_id, stands.run_id, over.run_id], "lives": [stays.run_id], "gone": ["unknown"]}
+    lost = [Lasting(ends.run_id), Lasting(stands.run_id), Lasting(over.run_id)]
+    lost.append(Lasting(unmarked.run_id, bare.pid, start_of(bare.pid)))
+    others = [
+        Other(name="it", pid=first.pid, runs=lost),
+        Other(name="lives", pid=living.pid, runs=[Lasting(stays.run_id)]),
+        Other(name="gone", pid=first.pid, runs=[Lasting("unknown")]),
+    ]
     soon = elapsed() + 6
     watches.tell(Ping(until=soon, others=others), Ping(until=soon))
     watches.wait(Pong)
@@ -337,12 +347,13 @@ def test_it_ends_in_time_what_a_dead_executor_ran(state, begin):
         daemon.go()
     first.kill()
     first.wait(ENDLESS)
-    until(lambda: is_gone(one) and is_gone(two))
+    until(lambda: all(map(is_gone, (one, two, bare))))
     assert elapsed() >= soon, "not before its fence is over"
+    until(lambda: psutil.Process(watching.pid).num_threads() == 1)  # each start of a run moves all there are
     assert watching.wait(ENDLESS) == 0, "it has stayed for longer than it does with nothing to do"
     assert [is_gone(each) for each in (other, left, three)] == [False] * 3
     said = (state / "executors" / "watches.log").read_text()
-    for start in (ends, stands):
+    for start in (ends, stands, unmarked):
         assert f"run {start.run_id} of another executor, which is dead, as is its daemon: its processes (" in said
     assert over.run_id not in said
     for each in (other, left):
@@ -356,7 +367,8 @@ def test_it_ends_nothing_of_others_when_a_daemon_is_back(state, begin):
     watches = Daemon(state / "executors", "watches")
     watches.greet()
     soon = elapsed() + 3
-    watches.tell(Ping(until=soon, others={"it": [goes_on.run_id]}), Ping(until=soon + 1000, others={}))
+    others = [Other(name="it", pid=first.pid, runs=[Lasting(goes_on.run_id)])]
+    watches.tell(Ping(until=soon, others=others), Ping(until=soon + 1000, others=[]))
     it.go()
     first.kill()
     until(lambda: elapsed() > soon)

@@ -13,7 +13,7 @@ from twisted.internet.task import Clock
 
 from jobsched.events import Topic
 from jobsched.executor.executor import FIRST, TURN, Executor
-from jobsched.executor.frames import Ended, Frame, Ping, Start, Started, Stop, Stopping, Why
+from jobsched.executor.frames import Ended, Frame, Lasting, Other, Ping, Start, Started, Stop, Stopping, Why
 from jobsched.executor.journal import Journal
 from jobsched.reactor_types import Reactor
 from jobsched.runner import deadline
@@ -29,6 +29,22 @@ def test_what_is_told_while_it_ends_is_not_begun(tmp_path: Path) -> None:
     Deferred.fromCoroutine(executor.end())
     executor.heard(Start(run_id="r", job_name="job", argv=[b"true"], env={}, grace=1.0))
     assert executor.runs() == []
+
+
+def test_where_there_are_no_others_nothing_waits_for_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    monkeypatch.setattr(clock, "callFromThread", lambda *_: None, raising=False)
+    executor = Executor(cast(Reactor, clock), tmp_path, 1000, Journal(tmp_path, "it"), Mock(), Mock())
+    executor.heard(Ping(until=100.0, others=[Other(name="1", pid=1, runs=[Lasting("r")])]))
+    assert executor.busy
+    executor.heard(Ping(until=100.0))
+    assert executor.busy
+    list(executor.news())
+    executor.heard(Ping(until=100.0))
+    assert not executor.busy, "a daemon that tells nothing is of a release that does not know them"
+    executor.heard(Ping(until=100.0, others=[Other(name="1", pid=1, runs=[Lasting("r")])]))
+    executor.heard(Ping())
+    assert not executor.busy
 
 
 class Process:

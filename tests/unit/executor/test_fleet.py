@@ -16,7 +16,19 @@ from jobsched import __version__
 from jobsched.clock import elapsed
 from jobsched.executor import fleet as fleets
 from jobsched.executor.fleet import Fleet
-from jobsched.executor.frames import Ended, Lines, Moment, Ping, Start, Started, Stop, Stored, Welcome
+from jobsched.executor.frames import (
+    Ended,
+    Lasting,
+    Lines,
+    Moment,
+    Other,
+    Ping,
+    Start,
+    Started,
+    Stop,
+    Stored,
+    Welcome,
+)
 from jobsched.executor.hand import EVERY
 from jobsched.executor.lasting import SOON
 from jobsched.executor.node_life import NodeLife
@@ -27,6 +39,7 @@ from jobsched.runner.elsewhere import ExecutorCall
 from jobsched.runner.outcome import ProcessExit
 from jobsched.runner.scripts import Script
 from jobsched.task import Info
+from tests.present import present
 from tests.unit.scheduler.world import done
 
 SETTINGS = ["1000", "22"]
@@ -39,6 +52,7 @@ class FakeHand:
 
     def __init__(self, _reactor: object, _folder: Path, name: str, _words: list[str], told: Fleet) -> None:
         self.name = name
+        self.pid = 1
         self.there = False
         self.frames: list[Any] = []
         self.gone = ""
@@ -228,11 +242,53 @@ def test_no_ping_is_sent_before_what_was_there_is_this_nodes(world: World) -> No
     assert one.kinds() == ["Ping", "Stop", "Stored"]
     assert isinstance(one.frames[1], Stop)
     assert (one.frames[1].run_id, one.frames[2].run_ids) == ("nobody's", ["over"])
-    assert two.frames == [Ping(until=world.until)]
+    assert two.frames == [Ping(until=world.until, others=[])], "what an earlier daemon told it is true no more"
     one.says(Ended(run_id="taken", at=AT, exit_code=0))
     assert outcome(call).exit_code == 0
     two.comes("stray")
     assert two.kinds() == ["Ping", "Ping", "Stop"]
+
+
+def told_of(ping: Ping, executor: FakeHand) -> set[str]:
+    """The runs that another is told of as this one's."""
+    others = present(ping.others)
+    return {run.id for each in others if (each.name, each.pid) == (executor.name, executor.pid) for run in each.runs}
+
+
+def test_what_a_run_lets_go_is_at_once_no_run_to_the_others(world: World) -> None:
+    one, two = world.executors
+    world.until = 100.0
+    one.comes("plain", "lets go")
+    two.comes()
+    for run_id in ("plain", "lets go"):
+        one.says(Started(run_id=run_id, pid=6, pid_started=1.5, at=AT))
+    done(world.fleet.known())
+    for run_id in ("plain", "lets go"):
+        world.fleet.take(run_id)
+    world.fleet.settle()
+    assert told_of(two.frames.pop(), one) == {"plain", "lets go"}
+    one.says(Ended(run_id="plain", at=AT, exit_code=0))
+    assert two.frames == [], "nothing is left that somebody might end"
+    one.says(Ended(run_id="lets go", at=AT, exit_code=0, fate="kept"))
+    assert told_of(two.frames.pop(), one) == set()
+
+
+def test_a_run_is_of_a_process_and_not_of_a_name(world: World) -> None:
+    one, two = world.executors
+    world.until = 100.0
+    one.comes("r")
+    two.comes()
+    one.says(Started(run_id="r", pid=6, pid_started=1.5, at=AT))
+    done(world.fleet.known())
+    world.fleet.take("r")
+    world.fleet.settle()
+    one.dies("r")
+    one.pid = 2
+    one.comes()
+    assert [(each.name, each.pid) for each in present(one.frames[-1].others)] == [("1", 1)]
+    one.says(Started(run_id="r", pid=9, pid_started=2.5, at=AT))
+    world.clock.advance(SOON)
+    assert told_of(two.frames[-1], one) == {"r"}, "its program file was busy at first"
 
 
 def test_each_is_told_soon_what_lasts_in_the_others(world: World) -> None:
@@ -245,7 +301,8 @@ def test_each_is_told_soon_what_lasts_in_the_others(world: World) -> None:
     call = world.fleet.take("taken")
     world.fleet.settle()
     assert (one.frames, two.frames) == (
-        [Ping(until=100.0, others={})], [Ping(until=100.0, others={"1": ["taken"]})]
+        [Ping(until=100.0, others=[])],
+        [Ping(until=100.0, others=[Other(name="1", pid=1, runs=[Lasting("taken", 6, 1.5)])])],
     )  # fmt: skip
     hand = {"a": one, "b": two}
     for run_id in hand:
@@ -258,14 +315,14 @@ def test_each_is_told_soon_what_lasts_in_the_others(world: World) -> None:
     world.clock.advance(SOON)
     other = two if hand["a"] is one else one
     ((ping,), (same,)) = other.frames, hand["a"].frames
-    assert "a" in ping.others[hand["a"].name]
-    assert all("b" not in runs for told in (ping, same) for runs in told.others.values()), "it is to be kept"
+    assert told_of(ping, hand["a"]) >= {"a"}
+    assert all("b" not in told_of(told, each) for told in (ping, same) for each in (one, two)), "it is to be kept"
     world.clock.advance(EVERY)
     assert two.frames[-1] == Ping(until=100.0), "nothing has changed"
     one.says(Ended(run_id="taken", at=AT, exit_code=0))
     assert outcome(call).exit_code == 0
     world.clock.advance(EVERY)
-    assert "taken" not in two.frames[-1].others.get("1", [])
+    assert "taken" not in told_of(two.frames[-1], one)
     two.comes("b")
     assert two.frames[-1].others is not None, "one that comes anew knows nothing"
 
