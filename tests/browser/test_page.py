@@ -176,9 +176,13 @@ await page.mouse.down();
 """
 
 
-def test_what_is_pressed_is_there_until_it_is_let_go(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
-    """Else a click that meets a change of the page comes to nothing."""
+@pytest.mark.parametrize("before", ["Copy as curl", "Copy as file"])
+def test_what_is_pressed_is_there_until_it_is_let_go(
+    chrome: Chrome, ask: Caller, made: dict[str, str], before: str
+) -> None:
+    """Else a click that meets a change of the page comes to nothing. `before`: what had the focus."""
     chrome.open(f"/ui{made['bad']}")
+    chrome.do("await page.getByRole('link', { name }).focus()", name=before)
     chrome.wait("return performance.getEntriesByName(location.href, 'resource').length > 0")  # the stream is there
     chrome.do(PRESSED)
     run = ask.run(made["bad"])
@@ -187,6 +191,79 @@ def test_what_is_pressed_is_there_until_it_is_let_go(chrome: Chrome, ask: Caller
     chrome.do("await page.mouse.up()")
     chrome.wait("return document.getElementById('status').textContent === 'Copied.'")
     chrome.wait("return document.querySelector(given.mark) !== null", mark=f"[href='/ui{run}']")
+
+
+CLICKED = """
+await page.evaluate(() => addEventListener("click", (event) => {
+  event.preventDefault();
+  window.clicked = event.target.textContent;
+}, true));
+"""
+
+
+def test_a_button_has_the_focus_and_hears_the_space_bar(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    chrome.open(f"/ui{made['bad']}")
+    chrome.wait("return performance.getEntriesByName(location.href, 'resource').length > 0")  # the stream is there
+    chrome.do(CLICKED)
+    chrome.do("await page.locator('#live-head button').first().focus(); await page.keyboard.down(' ')")
+    button = chrome.do("return await page.evaluate(() => document.activeElement.textContent)")
+    run = ask.run(made["bad"])
+    ask.ended(run)
+    chrome.do("await page.waitForTimeout(2000)")  # in which the page would have said how often it has failed
+    chrome.do("await page.keyboard.up(' ')")
+    chrome.wait("return window.clicked === given.button", button=button)
+    chrome.wait("return document.querySelector(given.mark) !== null", mark=f"[href='/ui{run}']")
+    assert chrome.do("return await page.evaluate(() => document.activeElement.textContent)") == button
+
+
+LATER = """
+await page.route("**/ui/jobs", async (route) => {
+  if (route.request().resourceType() === "fetch") await new Promise((told) => setTimeout(told, 2000));
+  await route.continue();
+});
+"""
+
+
+def test_a_screen_that_waited_covers_nothing_newer(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:
+    job = ask.make("bad", 7200, name="fails late")
+    chrome.do(LATER)  # an event waits before the first look at the list does
+    chrome.open("/ui/jobs")
+    chrome.do("await page.locator('h1').hover(); await page.mouse.down()")
+    ask.ended(ask.run(made["good"]))
+    chrome.do("await page.waitForTimeout(4500)")  # in which the list has been looked at
+    ask.ended(ask.run(job))
+    chrome.do("await page.waitForTimeout(1000); await page.mouse.up()")
+    row = f"j-{job.rpartition('/')[2]}"
+    chrome.wait("return document.getElementById(given.row).cells[0].textContent.trim() === 'failed'", row=row)
+    chrome.do("await page.waitForTimeout(1500)")
+    said = chrome.do(
+        "return await page.evaluate((row) => document.getElementById(row).cells[0].textContent, row)", row=row
+    )
+    assert said.strip() == "failed"
+
+
+TYPED = """
+await page.evaluate(() => {
+  getSelection().selectAllChildren(document.getElementById("sentence"));
+  const now = Date.now;
+  setTimeout(() => {
+    Date.now = () => now() + 20000;
+    document.querySelector("input").dispatchEvent(new Event("selectionchange", { bubbles: true })); // as in Firefox
+  }, 500);
+});
+"""
+
+
+@pytest.mark.parametrize(
+    "does", ["await page.locator('h1').hover(); await page.mouse.down({ button: 'right' })", TYPED]
+)
+def test_a_menu_or_a_field_holds_nothing_up(chrome: Chrome, ask: Caller, made: dict[str, str], does: str) -> None:
+    chrome.open(f"/ui{made['bad']}")
+    chrome.wait("return performance.getEntriesByName(location.href, 'resource').length > 0")  # the stream is there
+    chrome.do(does)
+    run = ask.run(made["bad"])
+    chrome.do("await page.waitForFunction((mark) => document.querySelector(mark), mark, { timeout: 8000 })",
+              mark=f"[href='/ui{run}']")  # fmt: skip
 
 
 def test_what_is_selected_can_be_copied(chrome: Chrome, ask: Caller, made: dict[str, str]) -> None:

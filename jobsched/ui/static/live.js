@@ -139,10 +139,10 @@ function replace(id, fresh) {
     if (rows(old) !== rows(made)) { changes.add(id); bar(); return; }
   }
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
-  const again = focused && (focused.id ? `#${CSS.escape(focused.id)}` : focused.getAttribute("href") ? `[href="${CSS.escape(focused.getAttribute("href"))}"]` : null);
+  const name = (each) => each.id || each.getAttribute("href") || each.textContent;
   old.replaceChildren(...made.childNodes);
   watch(old);
-  if (again) old.querySelector(again)?.focus({ preventScroll: true });
+  if (focused) [...old.querySelectorAll(focused.tagName)].find((each) => name(each) === name(focused))?.focus({ preventScroll: true });
 }
 
 function rows(within) {
@@ -153,7 +153,7 @@ function rows(within) {
 // passed, for runs tell of themselves and of no due to come.
 async function patch(cell = null) {
   const fresh = await fetched(location.href, {}, cell === null ? GATHERED : DUES / 5);
-  await released();
+  if (!await released()) return patch(cell);
   if (fresh && cell === null) replace("banners", fresh); // a hold that came before the stream
   for (const row of fresh ? document.querySelectorAll("#jobs tbody tr, #runs tbody tr") : []) {
     const made = row.id ? fresh.getElementById(row.id) : fresh.querySelector(`tr[data-run="${CSS.escape(row.dataset.run)}"]`);

@@ -98,28 +98,36 @@ export async function fetched(url, options = {}, gathered = null) {
 const LONGEST = 10000; // ms of that: it may be let go outside of the window
 let held = null;
 
-addEventListener("pointerdown", () => {
+function hold(...ends) {
   held ??= new Promise((told) => {
     const over = new AbortController(), { signal } = over;
-    const letGo = () => {
-      if (signal.aborted) return;
+    const letGo = (event) => {
+      if (signal.aborted || (event?.type === "blur" && event.target !== window)) return; // the focus only goes elsewhere
       over.abort();
       setTimeout(() => { held = null; told(); }); // once the click was heard
     };
-    for (const end of ["pointerup", "pointercancel", "dragend", "blur"]) addEventListener(end, letGo, { capture: true, signal });
+    for (const end of [...ends, "blur"]) addEventListener(end, letGo, { capture: true, signal });
     setTimeout(letGo, LONGEST);
   });
-}, true);
+}
+
+addEventListener("pointerdown", () => hold("pointerup", "pointercancel", "dragend", "contextmenu"), true);
+addEventListener("keydown", (event) => { if (event.key === " ") hold("keyup"); }, true);
 
 // Nor under what was just selected, for it would be selected no more, and could not be copied.
 let selected = 0;
 
-document.addEventListener("selectionchange", () => { selected = Date.now(); });
+document.addEventListener("selectionchange", (event) => {
+  if (event.target === document) selected = Date.now(); // else somebody types in a field
+});
 
 const isSelected = () => !getSelection().isCollapsed && Date.now() - selected < LONGEST;
 
+// False: it took a while, and a screen that was fetched before may be older than what was heard since.
 export async function released() {
+  const free = !held && !isSelected();
   while (held || isSelected()) await (held ?? new Promise((told) => setTimeout(told, 200)));
+  return free;
 }
 
 // The next dues, while a job is edited.
