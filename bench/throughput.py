@@ -49,13 +49,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=20, help="for how long each is held (default: 20)")
     parser.add_argument("--phase", choices=("even", "same"), default="even",
                         help="evenly spread dues, or all at the full second")  # fmt: skip
+    parser.add_argument("--max-running", type=int, default=64, help="runs at once (default: 64, as shipped)")
     take_executors(parser)
     options = parser.parse_args()
     machine()
     before = bare_rates()
     best = 0.0
     for level in options.levels:
-        held = measure(level, options.seconds, options.phase, options.executors)
+        held = measure(level, options.seconds, options.phase, options.executors, options.max_running)
         best = max(best, held)
         if not held:
             break
@@ -66,10 +67,10 @@ def main() -> None:
               f"Jobsched holds {share:.0%} of that")  # fmt: skip
 
 
-def measure(level: int, seconds: int, phase: str, executors: int) -> float:
+def measure(level: int, seconds: int, phase: str, executors: int, slots: int) -> float:
     """One level: the rate if it was held, else 0."""
-    print(f"{level} jobs every second for {seconds} s, dues {phase}, {executors} executors")
-    with running(DATE, executors=executors) as daemon:
+    print(f"{level} jobs every second for {seconds} s, dues {phase}, {executors} executors, {slots} slots")
+    with running(DATE, executors=executors, options=f"SCHED_CONFIG['max_running'] = {slots}") as daemon:
         first = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4 + level // POSTED)
         offset = EVERY / level if phase == "even" else timedelta(0)
         ids, _ = post_jobs(daemon, [
