@@ -270,16 +270,15 @@ class Fleet(Service):
             call.deadline.stopping(stop_of(frame.why))
         else:
             self._found.pop(call.id, None)
-            self._lasting.discard(call.id, let_go=frame.fate == "kept")
-            self._forget(call)
+            self._forget(call, let_go=frame.fate == "kept")
             process_exit = exit_of(frame, ended_at(frame, boot_id()))
             if process_exit.busy:  # it was tried again there
                 process_exit = attrs.evolve(process_exit, busy=False)
             call.end(process_exit, printed_of(frame), sent_of(frame, boot_id()), frame.pid)
 
-    def _forget(self, call: ExecutorCall) -> None:
+    def _forget(self, call: ExecutorCall, let_go: bool = False) -> None:
         """A run has ended. One that nobody has taken yet is kept for whoever does."""
-        self._lasting.discard(call.id)
+        self._lasting.discard(call.id, let_go)
         if call.id in self._earlier:
             self._over.add(call.id)
         else:

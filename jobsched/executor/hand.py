@@ -276,7 +276,7 @@ class Hand(ClientFactory):
 
     def _tell_when_gone(self) -> None:
         """The end of an executor that an earlier daemon started has to be looked for."""
-        if procfs.state(self.pid) in ("", *procfs.DEAD):
+        if procfs.is_gone(self.pid):
             self._tell_over()
         elif self._over is not None and not self._over.called:
             self._reactor.callLater(AGAIN, self._tell_when_gone)

@@ -102,7 +102,7 @@ def end_left(state: Path, others: Sequence[Other], found: dict[str, Orphans]) ->
     for other in others:
         with log.failuresHandled("the runs of other executors of this node could not be ended"):
             # first: what ends afterwards is in its file
-            is_there = lives(folder, other.name) and procfs.state(other.pid) not in ("", *procfs.DEAD)
+            is_there = lives(folder, other.name) and not procfs.is_gone(other.pid)
             ended = {each.run_id for each in outcomes(folder, other.name + ENDED)}
             runs = [run for run in other.runs if run.id not in ended]
             if not is_there:

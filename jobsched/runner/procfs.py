@@ -185,6 +185,11 @@ def state(pid: int) -> str:
     return STUCK if STUCK in states else next((each for each in states if each not in DEAD), "".join(states[:1]))
 
 
+def is_gone(pid: int) -> bool:
+    """Whether nothing of a process lives any more, no thread of it either."""
+    return state(pid) in ("", *DEAD)
+
+
 def _found(seen: Stat, inside: bool) -> Found:
     return Found(**attrs.asdict(seen), inside=inside)
 

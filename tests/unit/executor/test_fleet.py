@@ -255,17 +255,23 @@ def told_of(ping: Ping, executor: FakeHand) -> set[str]:
     return {run.id for each in others if (each.name, each.pid) == (executor.name, executor.pid) for run in each.runs}
 
 
-def test_what_a_run_lets_go_is_at_once_no_run_to_the_others(world: World) -> None:
+def adopted(world: World, *run_ids: str) -> list[ExecutorCall]:
+    """The runs of an earlier daemon that last in the first executor, once they are this daemon's."""
     one, two = world.executors
     world.until = 100.0
-    one.comes("plain", "lets go")
+    one.comes(*run_ids)
     two.comes()
-    for run_id in ("plain", "lets go"):
+    for run_id in run_ids:
         one.says(Started(run_id=run_id, pid=6, pid_started=1.5, at=AT))
     done(world.fleet.known())
-    for run_id in ("plain", "lets go"):
-        world.fleet.take(run_id)
+    calls = [world.fleet.take(run_id) for run_id in run_ids]
     world.fleet.settle()
+    return calls
+
+
+def test_what_a_run_lets_go_is_at_once_no_run_to_the_others(world: World) -> None:
+    one, two = world.executors
+    adopted(world, "plain", "lets go")
     assert told_of(two.frames.pop(), one) == {"plain", "lets go"}
     one.says(Ended(run_id="plain", at=AT, exit_code=0))
     assert two.frames == [], "nothing is left that somebody might end"
@@ -275,13 +281,7 @@ def test_what_a_run_lets_go_is_at_once_no_run_to_the_others(world: World) -> Non
 
 def test_a_run_is_of_a_process_and_not_of_a_name(world: World) -> None:
     one, two = world.executors
-    world.until = 100.0
-    one.comes("r")
-    two.comes()
-    one.says(Started(run_id="r", pid=6, pid_started=1.5, at=AT))
-    done(world.fleet.known())
-    world.fleet.take("r")
-    world.fleet.settle()
+    adopted(world, "r")
     one.dies("r")
     one.pid = 2
     one.comes()
@@ -293,13 +293,7 @@ def test_a_run_is_of_a_process_and_not_of_a_name(world: World) -> None:
 
 def test_each_is_told_soon_what_lasts_in_the_others(world: World) -> None:
     one, two = world.executors
-    world.until = 100.0
-    one.comes("taken")
-    two.comes()
-    one.says(Started(run_id="taken", pid=6, pid_started=1.5, at=AT))
-    done(world.fleet.known())
-    call = world.fleet.take("taken")
-    world.fleet.settle()
+    (call,) = adopted(world, "taken")
     assert (one.frames, two.frames) == (
         [Ping(until=100.0, others=[])],
         [Ping(until=100.0, others=[Other(name="1", pid=1, runs=[Lasting("taken", 6, 1.5)])])],
