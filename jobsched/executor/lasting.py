@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
+from ..loops import Alarm
 from ..runner.elsewhere import ExecutorCall
 from .frames import Lasting, Other, Ping
 from .hand import Hand
@@ -20,9 +21,8 @@ class LastingRuns:
     called to tell all executors something new."""
 
     def __init__(self, reactor: IReactorTime, ping: Callable[[], object]) -> None:
-        self._reactor = reactor
         self._ping = ping
-        self._next: IDelayedCall | None = None
+        self._soon = Alarm(reactor, ping)
         self._fenced = False  # there are others who may take this node for dead
         self._all: dict[str, tuple[Place, Lasting]] = {}
         self._changes = 0
@@ -35,8 +35,8 @@ class LastingRuns:
             return
         self._all[call.id] = run
         self._changes += 1
-        if self._fenced and (self._next is None or not self._next.active()):
-            self._next = self._reactor.callLater(SOON, self._ping)
+        if self._fenced:
+            self._soon.within(SOON)
 
     def discard(self, run_id: str, let_go: bool = False) -> None:
         """It does no more. What it has let go bears its mark: nobody may take that for the run, once the store has the
@@ -48,8 +48,7 @@ class LastingRuns:
 
     def stop(self) -> None:
         """Call for no ping any more."""
-        if self._next is not None and self._next.active():
-            self._next.cancel()
+        self._soon.cancel()
 
     def ping(self, hand: Hand, until: float | None, afresh: bool = False) -> Ping:
         """For this executor, with the runs of the others if this daemon has not told it of them yet, or not told it

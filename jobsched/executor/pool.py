@@ -6,8 +6,9 @@ from collections import deque
 from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
+from ..loops import Alarm
 from .hand import Hand
 from .journal import is_empty, numbers_in
 
@@ -18,7 +19,6 @@ class Pool:
     """`count` executors, and those that an earlier daemon had. `make` makes one by its number."""
 
     def __init__(self, reactor: IReactorTime, folder: Path, count: int, make: Callable[[int], Hand]) -> None:
-        self._reactor = reactor
         self._folder = folder
         self._make = make
         there = set(numbers_in(folder))
@@ -30,7 +30,7 @@ class Pool:
         self._later = [hand for hand in wanted[1:] if hand not in self._awaited]
         self._turns = deque(hand for hand in wanted if hand not in self._later)
         self._retired = set(self._all[count:])  # they get no new runs, and go when they have none
-        self._others: IDelayedCall | None = None
+        self._others = Alarm(reactor, self._begin_others)
 
     def __iter__(self) -> Iterator[Hand]:
         return iter(self._all)
@@ -41,7 +41,7 @@ class Pool:
         for hand in self._all:
             if hand not in self._later:
                 hand.begin()
-        self._others = self._reactor.callLater(LATER, self._begin_others)
+        self._others.within(LATER)
 
     def _begin_others(self) -> None:
         for hand in self._later:
@@ -51,8 +51,7 @@ class Pool:
 
     def stop(self) -> None:
         """Begin no more of them."""
-        if self._others is not None and self._others.active():
-            self._others.cancel()
+        self._others.cancel()
 
     @property
     def complete(self) -> bool:
