@@ -151,12 +151,18 @@ class Link(Factory):
             before.drop()
         self._told.clear()  # `news` has it all
         connection.write(list(self._served.news()))
+        self.taken(connection)
         self._alone()
 
     def heard(self, frame: FromDaemon) -> None:
         """A daemon that has greeted tells something."""
         assert self._served is not None
         self._served.heard(frame)
+
+    def taken(self, connection: Connection) -> None:
+        """A connection takes lines, from now on or again. That some were dropped is told though no line follows."""
+        if connection is self._current and self._dropped:
+            self._pass_lines()
 
     def lost(self, connection: Connection) -> None:
         """A connection is gone."""
@@ -271,6 +277,7 @@ class Connection(StreamProtocol):
 
     def resumeProducing(self) -> None:
         self.slow = False
+        self._link.taken(self)
 
     def stopProducing(self) -> None:
         self.slow = True

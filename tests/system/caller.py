@@ -147,6 +147,7 @@ def showing(folder: Path) -> Iterator[Caller]:
 
 
 def without_jobs(caller: Caller) -> None:
-    """Delete every job."""
+    """Delete every job; none of their runs goes on, which whoever revives one would meet."""
     for job in caller.get("/jobs")["values"]:
         caller.ask("DELETE", f"/jobs/{job['id']}")
+    until(lambda: not caller.get("/runs?state=waiting,running")["values"])
