@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from statistics import median
 from typing import Final, Literal, NamedTuple, get_args
@@ -18,7 +18,9 @@ Sort = Asked | Literal["id"]  # `id`: for lists that stay the same, byte by byte
 
 SORTS: Final[tuple[Asked, ...]] = get_args(Asked)
 RECENT: Final = 12  # outcomes that are shown
-LOOKED_AT: Final = 16  # runs among which they are looked for: some may be active
+USUAL: Final = 20  # outcomes that say how long it usually takes
+LOOKED_AT: Final = 22  # runs among which they are looked for: some may be active; each of them costs a read
+LAST_AMONG: Final = 16  # runs among which the last that started is looked for, to sort by how long it took
 WORDS: Final = 8  # that may be looked for at once
 
 
@@ -76,15 +78,13 @@ class Activity:
 
     active: int = 0  # runs that wait or run
     recent: Sequence[Outcome] = ()  # newest first
+    median: float | None = None  # seconds that the last `USUAL` took, those that succeeded; None: there is none
 
-    median: float | None = attrs.field(
-        init=False
-    )  # seconds that those of them took which succeeded; None: there is none
-
-    @median.default
-    def _of_recent(self) -> float | None:
-        took = [run.duration for run in self.recent if run.state == "succeeded" and run.duration is not None]
-        return median(took) if took else None
+    @classmethod
+    def of(cls, recent: Sequence[Outcome], ran: Iterable[tuple[str, float | None]], active: int = 0) -> Activity:
+        """`ran`: the state and the duration of each of the last `USUAL` outcomes, of which `recent` are the newest."""
+        took = [duration for state, duration in ran if state == "succeeded" and duration is not None]
+        return cls(active=active, recent=tuple(recent), median=median(took) if took else None)
 
 
 IDLE: Final = Activity()

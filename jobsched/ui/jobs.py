@@ -75,10 +75,11 @@ class Rows:
 
     def row(self, news: JobView, view: View) -> Row:
         """What is shown of a job."""
-        job, recent, state, reason = news.job, news.activity.recent, news.state, why(news)
+        job, did, state, reason = news.job, news.activity, news.state, why(news)
         zone = view.shown_in(job.timezone)
         key = (job.id, view.times, zone.key)
-        of = (job.version, job.updated, job.created, state, reason, recent, words.year_of(view.now, zone))
+        year = words.year_of(view.now, zone)
+        of = (job.version, job.updated, job.created, state, reason, did.recent, did.median, year)
         made = self._made.pop(key, None)
         if made is None or made.of != of:
             made = self._make(news, view, state, reason, of)

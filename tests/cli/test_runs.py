@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from statistics import median
 
 import pytest
 
+from jobsched.ui.words import span
 from tests.cli.person import CTRL_C, Person
 from tests.system.caller import Caller
-from tests.system.daemon import until
+from tests.system.daemon import Daemon, until
 
 RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -169,6 +171,40 @@ def test_ps_shows_what_runs_and_its_last_line(person: Person, caller: Caller) ->
     person.does("cancel", "a-waits", "--wait")
     assert said.lines[0].split() == ["STATE", "JOB", "FOR", "USUALLY", "SINCE", "NODE", "PID", "ID", "LAST", "LINE"]
     assert re.search(r"^running +a-waits +\S+ m?s .* waiting$", said.lines[1])
+
+
+def test_what_is_usual_is_of_the_last_twenty_outcomes(person: Person, caller: Caller, daemon: Daemon) -> None:
+    """Those that are shown, the last twelve, have all failed; what is before the last twenty took longer."""
+    daemon.script("wanes", "#!/bin/sh\nwhile [ -e held ]; do sleep 0.05; done\n[ ! -e broken ]\n")
+    assert caller.ask("POST", "/catalog/reload").status == 200
+    caller.make("wanes", id="wanes", name="wanes")
+    held, broken = daemon.folder / "held", daemon.folder / "broken"
+    held.touch()
+    first = caller.run("/jobs/wanes")
+    until(lambda: caller.get(first)["state"] == "running")
+    held.unlink()
+    assert caller.ended(first)["state"] == "succeeded"
+    for number in range(20):
+        if number == 8:
+            broken.touch()
+        caller.ended(caller.run("/jobs/wanes"))
+    runs = caller.runs("/jobs/wanes")
+    assert [run["state"] for run in runs] == ["succeeded"] * 9 + ["failed"] * 12
+    job = caller.get("/jobs/wanes")
+    assert [run["id"] for run in job["recent"]] == [run["id"] for run in runs[:-13:-1]]
+    assert job["median_duration"] == pytest.approx(median(run["duration"] for run in runs[1:9]), abs=1e-6)
+    assert caller.get("/jobs?q=wanes&fields=median_duration")["values"][0]["median_duration"] == job["median_duration"]
+    shown = span(job["median_duration"])
+    assert f"median {shown}<" in caller.text("/ui/jobs?q=wanes")
+    held.touch()
+    begun = caller.run("/jobs/wanes")
+    until(lambda: caller.get(begun)["state"] == "running")
+    assert f" of usually {shown}" in caller.text("/ui/")
+    assert f"Usually it takes {shown}." in caller.text(f"/ui{begun}")
+    going = [json.loads(line) for line in person.does("ps", "-o", "jsonl").splitlines()]
+    held.unlink()
+    assert {run["job_name"]: run["usually"] for run in going}["wanes"] == job["median_duration"]
+    caller.ended(begun)
 
 
 def test_curl_shows_the_request_and_sends_nothing(person: Person, caller: Caller) -> None:

@@ -174,17 +174,18 @@ def test_jobs_are_found_by_words(desk: Desk, text: str, names: list[str]) -> Non
 def test_what_a_job_does_and_has_done_lately(desk: Desk) -> None:
     busy, idle, quiet = job(name="busy"), job(name="idle"), job(name="quiet")
     desk.add(busy, idle, quiet)
-    for second in range(20):
+    desk.insert(run(-10, job_id=busy.id))
+    for second in range(23):
         desk.insert(ended(busy, second * 10, "failed" if second % 2 else "succeeded", ended=at(second * 10 + second)))
-    desk.insert(run(300, job_id=busy.id), run(301, job_id=busy.id, state="waiting"), ended(quiet, 5, "skipped"))
+    desk.insert(run(300, job_id=busy.id, state="waiting"), ended(quiet, 5, "skipped"))
     views = {each.job.name: each for each in page(desk)}
     found = views["busy"].activity
     assert found.active == 2
     assert [(each.due, each.state) for each in found.recent] == [
-        (at(second * 10), "failed" if second % 2 else "succeeded") for second in range(19, 19 - RECENT, -1)
+        (at(second * 10), "failed" if second % 2 else "succeeded") for second in range(22, 22 - RECENT, -1)
     ]
-    assert found.recent[0].duration == 19
-    assert found.median == 13  # of 18, 16, 14, 12, 10 and 8
+    assert found.recent[0].duration == 22
+    assert found.median == 13  # of 22, 20 and so on to 4: of 20 outcomes, more than are shown
     assert views["idle"].activity == IDLE
     assert IDLE.median is None
     assert [each.state for each in views["quiet"].activity.recent] == ["skipped"]

@@ -262,7 +262,8 @@ class JobOut(Struct):
     active: Annotated[int, Meta(description="Runs of it that wait or run")]
     recent: Annotated[list[RecentOut], Meta(description="What its last runs came to, up to 12, newest first")]
     median_duration: Annotated[
-        float | None, Meta(description="Seconds that those of them took which succeeded; null: there is none")
+        float | None,
+        Meta(description="The median seconds of those that succeeded among its last 20 outcomes; null: there is none"),
     ]
 
 

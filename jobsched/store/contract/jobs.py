@@ -43,8 +43,8 @@ class Jobs(Protocol):
         - `last_ended`: by when the newest run that has ended did so; jobs without one first
         - `task`: by task, byte by byte; in each by name
         - `when`: intervals, the shortest first; cron rules, byte by byte; what runs once, the soonest first
-        - `took`: by how long the newest run took that has started and ended, among the newest `LOOKED_AT` runs; jobs
-          without one first
+        - `took`: by how long the newest run took that has started and ended, among the newest
+          `model.job_list.LAST_AMONG` runs; jobs without one first
         - `attention`: overdue; jobs whose newest run of `COUNTED` was lost; failed or timed out; missed; in each what
           came last first. Then the others by next due
 
@@ -52,7 +52,8 @@ class Jobs(Protocol):
         more than `model.ids.BACK` after `now`, by a wrong clock, does not count.
 
         And with its `activity`, unless `only.activity` is false: how many of its runs wait or run, and those of its
-        newest `model.job_list.LOOKED_AT` runs that have ended, up to `RECENT`, newest first.
+        newest `model.job_list.LOOKED_AT` runs that have ended, up to `RECENT`, newest first, with the median of those
+        that succeeded of up to `USUAL`.
         """
 
     def named(self, text: str, tasks: tuple[str, ...] | None) -> Deferred[str]:

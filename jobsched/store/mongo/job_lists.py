@@ -13,7 +13,7 @@ from ...model.cron import Cron
 from ...model.errors import Ambiguous, NotFound, no_job
 from ...model.ids import EPOCH, MICROSECOND
 from ...model.job import Job, JobFilter, JobView
-from ...model.job_list import LOOKED_AT, ListPlace, Sort
+from ...model.job_list import LAST_AMONG, ListPlace, Sort
 from ...model.page import Cursor, Page, cut
 from ...model.run import COUNTED, FAILING
 from ...model.trigger import At, Interval
@@ -177,7 +177,7 @@ def _rule(job: Job) -> tuple[int, int, str]:
 
 
 def _took(transaction: Transaction, job_id: str) -> int:
-    newest = transaction.find("runs", {"job_id": job_id}, [("_id", -1)], LOOKED_AT, {"started": 1, "ended": 1})
+    newest = transaction.find("runs", {"job_id": job_id}, [("_id", -1)], LAST_AMONG, {"started": 1, "ended": 1})
     both = ((run.get("started"), run.get("ended")) for run in newest)
     return next((max(end - begin, 0) for begin, end in both if begin is not None and end is not None), NEVER_TOOK)
 

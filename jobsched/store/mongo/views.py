@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from ...model.errors import no_job
 from ...model.ids import BACK
 from ...model.job import Job, JobView
-from ...model.job_list import IDLE, LOOKED_AT, RECENT, Activity, Outcome
+from ...model.job_list import IDLE, LOOKED_AT, RECENT, USUAL, Activity, Outcome
 from ...model.run import ACTIVE, LastRun, Run
 from . import jobs
 from .documents import from_document, up_to
@@ -43,10 +43,11 @@ def view(
 def _activity(transaction: Transaction, job_id: str) -> Activity:
     active = transaction.find("runs", {"job_id": job_id, "state": {"$in": list(ACTIVE)}}, fields={"_id": 1})
     newest = transaction.find("runs", {"job_id": job_id}, _NEWEST, LOOKED_AT, {"parameters": 0})
-    ended = [run for run in (from_document(Run, each) for each in newest) if not run.active]
+    ended = [_outcome(run) for run in (from_document(Run, each) for each in newest) if not run.active]
     if not active and not ended:
         return IDLE
-    return Activity(active=len(active), recent=tuple(_outcome(run) for run in ended[:RECENT]))
+    ran = [(run.state, run.duration) for run in ended[:USUAL]]
+    return Activity.of(ended[:RECENT], ran, len(active))
 
 
 def _outcome(run: Run) -> Outcome:

@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from ...model.ids import EPOCH, MICROSECOND
-from ...model.job_list import IDLE, LOOKED_AT, RECENT, Activity, JobOrder, ListPlace, Outcome, Sort
+from ...model.job_list import IDLE, LAST_AMONG, LOOKED_AT, RECENT, USUAL, Activity, JobOrder, ListPlace, Outcome, Sort
 from ...model.page import Cursor
 from ...model.run import ACTIVE, COUNTED, ENDED, FAILING, State
 from .hints import by_index
@@ -34,7 +34,7 @@ from .transaction import Query, Transaction
 
 NEVER = 2**62  # behind every instant
 NEVER_TOOK = -1  # before every length of time
-KNOWN = 1024  # jobs whose last outcomes are kept as they were read: two pages of the list; 5 KB each
+KNOWN = 1024  # jobs whose last outcomes are kept as they were read: two pages of the list; 6 KB each
 
 _MADE = type_coerce(jobs.c.created, BigInteger)
 _NEXT = func.coalesce(type_coerce(jobs.c.next_due, BigInteger), NEVER)
@@ -67,7 +67,7 @@ def keys(transaction: Transaction, sort: Sort) -> Sequence[Key]:
     if sort == "attention":
         return [_attention(transaction)]
     if sort == "took":
-        took = _last(transaction, _TOOK, runs.c.started.is_not(None), runs.c.id >= func.coalesce(_EDGE, ""))
+        took = _last(transaction, _TOOK, runs.c.started.is_not(None), _among(LAST_AMONG))
         return [func.coalesce(took, NEVER_TOOK)]
     return _OF_THE_ROW[sort]
 
@@ -197,16 +197,15 @@ def found_by(transaction: Transaction, word: str) -> ColumnElement[bool]:
 
 
 _OTHER = runs.alias("other")
-# The oldest of the runs that are looked at.
-_EDGE = (
-    select(_OTHER.c.id)
-    .where(_OTHER.c.job_id == jobs.c.id)
-    .order_by(_OTHER.c.id.desc())
-    .offset(LOOKED_AT - 1)
-    .limit(1)
-    .correlate(jobs)
-    .scalar_subquery()
-)
+
+
+def _among(newest: int) -> ColumnElement[bool]:
+    """Whether a run is one of so many that are the newest of its job."""
+    its = select(_OTHER.c.id).where(_OTHER.c.job_id == jobs.c.id).order_by(_OTHER.c.id.desc())
+    edge = its.offset(newest - 1).limit(1).correlate(jobs).scalar_subquery()
+    return runs.c.id >= func.coalesce(edge, "")
+
+
 FIELD, LINE = "\t", "\n"  # the name of a task, which comes last, is that of a section: no line ends in it
 
 
@@ -224,15 +223,17 @@ def activity(transaction: Transaction, job_ids: Sequence[str]) -> dict[str, Acti
 @lru_cache(KNOWN)  # who follows a list asks again, and few jobs have run meanwhile
 def lately(lines: str) -> Activity:
     """What a job has done, as the newest of these runs have it that have ended."""
-    found: list[Outcome] = []
+    recent: list[Outcome] = []
+    ran: list[tuple[str, float | None]] = []
     for line in sorted(lines.split(LINE), reverse=True):  # by the ids that they begin with
         run_id, state, due, took, task = line.split(FIELD, 4)
-        if state in _ENDED:
+        if state in _ENDED and len(ran) < USUAL:
             duration = int(took) / 1e6 if took else None
-            found.append(Outcome(run_id, task, EPOCH + timedelta(microseconds=int(due)), _ENDED[state], duration))
-            if len(found) == RECENT:
-                break
-    return Activity(recent=tuple(found))
+            ran.append((state, duration))
+            if len(recent) < RECENT:
+                instant = EPOCH + timedelta(microseconds=int(due))
+                recent.append(Outcome(run_id, task, instant, _ENDED[state], duration))
+    return Activity.of(recent, ran)
 
 
 @cache
@@ -240,10 +241,10 @@ def _newest(dialect: str) -> Query:
     """The newest runs of each job, as one text: to fetch a row for each of them takes longer than to find them all."""
     due = type_coerce(runs.c.due, BigInteger)
     fields = runs.c.id, runs.c.state, _digits(due), func.coalesce(_digits(_TOOK), ""), runs.c.task
-    line = reduce(lambda before, field: before + FIELD + field, fields)
-    its = select(func.aggregate_strings(line, LINE)).where(
-        runs.c.job_id == jobs.c.id, runs.c.id >= func.coalesce(_EDGE, "")
-    )
+    line: ColumnElement[str] = reduce(lambda before, field: before + FIELD + field, fields)
+    if dialect == "sqlite":  # one call takes less time than to join two strings again and again
+        line = func.printf(FIELD.join(["%s"] * len(fields)), *fields)
+    its = select(func.aggregate_strings(line, LINE)).where(runs.c.job_id == jobs.c.id, _among(LOOKED_AT))
     each = by_index(its, runs, "runs_of_job", dialect).correlate(jobs).scalar_subquery()
     return select(jobs.c.id, each).where(jobs.c.id.in_(bindparam("ids", expanding=True)))
 

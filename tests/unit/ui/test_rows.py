@@ -34,7 +34,7 @@ def outcome(second: float, **fields: Any) -> Outcome:
     return Outcome(f"run {second}", "task", at(second), "succeeded", 2.0)._replace(**fields)
 
 
-NEWS = JobView(job=job(name="<b>"), last_run=None, activity=Activity(recent=(outcome(60),)))
+NEWS = JobView(job=job(name="<b>"), last_run=None, activity=Activity(recent=(outcome(60),), median=2.0))
 
 
 def test_cells_are_kept_until_something_changes(rows: Rows) -> None:
@@ -48,6 +48,7 @@ def test_cells_are_kept_until_something_changes(rows: Rows) -> None:
     ("news", "view", "shown"),
     [
         (attrs.evolve(NEWS, activity=Activity(recent=(outcome(61, state="failed"), outcome(60)))), VIEW, "✕"),
+        (attrs.evolve(NEWS, activity=attrs.evolve(NEWS.activity, median=9.0)), VIEW, "median 9 s"),
         (attrs.evolve(NEWS, job=attrs.evolve(NEWS.job, name="other", version=2)), VIEW, "other"),
         (attrs.evolve(NEWS, job=attrs.evolve(NEWS.job, name="restored", updated=at(99))), VIEW, "restored"),
         (
