@@ -36,6 +36,7 @@ TEXTS: Final = tuple(name for name, kind in formats.BY_MEDIA_TYPE.items() if kin
 BLANKS: Final = re.compile(rb"[ \t\r\n]{0,%d}" % MOST_BODY)
 MOST_SIGNS: Final = 2 * MOST_VALUES  # of JSON, those in texts counted: each piece of a list takes memory
 
+LONGEST_WORDS: Final = 200  # characters of what msgspec says, which may repeat a name of any length
 MANY: Final = MOST_SIGNS // 4  # commas: to take so long a list to pieces keeps Python's lock for some 20 ms
 
 _Field = Literal["jobs", "values", "withheld"]
@@ -69,9 +70,10 @@ def read_json(data: bytes, go_on: GoOn) -> tuple[list[Entry], Sequence[Note]]:
         pieces = msgspec.json.decode(jobs, type=list[Raw])
         doubled = duplicate(_without(data, whole.values()))
     except msgspec.ValidationError as why:
-        raise Invalid(f'the body is an object such as {{"jobs": [...]}}: {why}') from None
+        words = str(why)[:LONGEST_WORDS]
+        raise Invalid(f'the body is an object such as {{"jobs": [...]}}: {words}') from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
-        raise Invalid(f"the body is not JSON: {why}") from None
+        raise Invalid(f"the body is not JSON: {str(why)[:LONGEST_WORDS]}") from None
     if doubled is not None:
         raise Invalid("is given twice", doubled)
     must_be_few(len(pieces))
