@@ -45,6 +45,14 @@ Entry = tuple[str, JobIn]  # the place of a job, such as /jobs/3, and the job
 Reader = Callable[[bytes, GoOn], tuple[list[Entry], Sequence[Note]]]  # raises Invalid with all that is wrong
 
 
+class _Whole(msgspec.Struct, gc=False):
+    """The body: other names are skipped, where an error would repeat them."""
+
+    jobs: Raw = Raw()
+    values: Raw = Raw()
+    withheld: Raw = Raw()
+
+
 class _Some(msgspec.Struct, gc=False):
     """An object of JSON, whatever it holds."""
 
@@ -115,6 +123,8 @@ def each_of(found: Sequence[tuple[str, T]], job: Callable[[T], JobIn], go_on: Go
 
 def _fields(data: bytes) -> dict[_Field, Raw]:
     """Raises Invalid, and what msgspec does."""
+    whole = msgspec.json.decode(data, type=_Whole)
+    _must_be_short(len(data) - sum(map(len, (whole.jobs, whole.values, whole.withheld))))
     try:
         return msgspec.json.decode(data, type=dict[_Field, Raw])
     except msgspec.ValidationError:
@@ -166,6 +176,12 @@ def _job(piece: Raw) -> JobIn:
     return job
 
 
+def _must_be_short(rest: int) -> None:
+    """Raises Invalid."""
+    if rest > MOST_BODY:
+        raise Invalid(f"the body has at most {MOST_BODY:,} bytes beside its fields, and gives each of them once")
+
+
 def _without(data: bytes, values: Iterable[Raw]) -> bytes:
     """The body with nothing in these values: jobs are looked at one by one, and what is withheld is not read. Raises
     Invalid for a body that is long all the same."""
@@ -178,6 +194,5 @@ def _without(data: bytes, values: Iterable[Raw]) -> bytes:
             break  # a name is there twice
         kept += [data[at:begin], b"[]"]
         at = begin + len(value)
-    if sum(map(len, kept)) + len(data) - at > MOST_BODY:
-        raise Invalid(f"the body has at most {MOST_BODY:,} bytes beside its fields, and gives each of them once")
+    _must_be_short(sum(map(len, kept)) + len(data) - at)
     return b"".join([*kept, data[at:]])

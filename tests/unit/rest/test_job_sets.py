@@ -261,6 +261,10 @@ def test_a_refusal_repeats_little_of_what_was_sent(front, body):
     assert len(answer.body) < 20_000
 
 
+def test_a_very_long_name_is_not_repeated_by_the_decoder_either(front):
+    assert "beside its fields" in put(front, {"x" * 2_000_000: []}).body.decode()
+
+
 def test_no_jobs_are_kept_while_an_export_is_written(front, monkeypatch):
     """Python would look through all of them for circles, with the reactor kept waiting."""
     put(front, {"jobs": [job(f"export-{number}") for number in range(3)]})
