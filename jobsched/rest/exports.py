@@ -60,10 +60,16 @@ class Exports:
                 raise Invalid("does not go with requests, which come whole and by id", f"?{name}")
         only = attrs.evolve(only, order=JobOrder(sort="id"), activity=False)
         if kind == "json":
-            if only == JobFilter(labels=only.labels, order=only.order, activity=False):  # a whole set: see PUT /jobs
-                tag = await registry.set_tag(only.labels, self._defaults.seed)  # first: it is never newer than the jobs
-                request.setHeader(b"etag", b'"%s"' % tag.encode())
-            return await self._page(request, asked, partial(registry.jobs, asked.limit, asked.after, only))
+
+            async def found(room: int) -> Page[JobView]:
+                if only == JobFilter(
+                    labels=only.labels, order=only.order, activity=False
+                ):  # a whole set: see PUT /jobs
+                    tag = await registry.set_tag(only.labels, self._defaults.seed)  # first: never newer than the jobs
+                    request.setHeader(b"etag", b'"%s"' % tag.encode())
+                return await registry.jobs(asked.limit, asked.after, only, room)
+
+            return await self._page(request, asked, found)
         most = asked.limit if b"limit" in (request.args or {}) else None
 
         async def made(room: int) -> tuple[bytes, str | None]:

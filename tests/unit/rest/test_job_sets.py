@@ -6,11 +6,15 @@ from collections import Counter
 from types import FrameType
 
 import pytest
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
 from jobsched import formats
 from jobsched.http import jsontext
+from jobsched.http.pages import AT_ONCE
 from jobsched.model.job import JobView
+from jobsched.registry.registry import Registry
 from jobsched.rest import job_sets, set_readers
 from jobsched.threads import CallerThread
 from tests.unit.rest.conftest import ask
@@ -263,6 +267,30 @@ def test_a_refusal_repeats_little_of_what_was_sent(front, body):
 
 def test_a_very_long_name_is_not_repeated_by_the_decoder_either(front):
     assert "beside its fields" in put(front, {"x" * 2_000_000: []}).body.decode()
+
+
+def test_few_tags_of_whole_sets_are_made_at_once(front, monkeypatch):
+    """Each takes the reactor some time, and the versions of all jobs are read for it."""
+    asked: list[Deferred[str]] = []
+
+    def set_tag(*_):
+        asked.append(Deferred())
+        return asked[-1]
+
+    monkeypatch.setattr(Registry, "set_tag", set_tag)
+    wires = []
+    for _ in range(5):
+        channel, wire = front.site.buildProtocol(None), StringTransport()
+        channel.makeConnection(wire)
+        channel.dataReceived(b"GET /jobs?format=json HTTP/1.1\r\nHost: jobs.example\r\n\r\n")
+        wires.append((channel, wire))
+    assert len(asked) == AT_ONCE
+    for tag in asked:  # grows meanwhile
+        tag.callback("t")
+    assert len(asked) == 5
+    for channel, wire in wires:
+        assert b'ETag: "t"' in wire.value()
+        channel.connectionLost(Failure(ConnectionResetError()))
 
 
 def test_no_jobs_are_kept_while_an_export_is_written(front, monkeypatch):
