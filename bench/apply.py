@@ -1,7 +1,8 @@
 """PUT /jobs with many jobs on a real daemon: how long a plan and an order take, and what other dues feel of it.
 
 On each database: a set is planned and made, put again, changed (each job, and its rule), and deleted. Meanwhile other
-jobs are due twenty times a second; how late they start is what the order costs them.
+jobs are due twenty times a second; how late they start is what the order costs them. At the end come
+bodies that are wrong.
 """
 
 from __future__ import annotations
@@ -113,6 +114,18 @@ class Watched:
         verdict("the reactor, by GET /health", max(self._asked) * 1000, 50, "ms")
 
 
+def hostile() -> dict[str, bytes]:
+    """Bodies that are as much work as may be, for nothing."""
+    names = ",".join(f'"n{number:07}":1' for number in range(1_990_000))
+    jobs = ",".join(f'{{"id":"a","{"é" * 520_000}":1}}' for _ in range(31))
+    return {
+        "two million names in withheld": f'{{"jobs":[],"withheld":{{{names}}}}}'.encode(),
+        "two million numbers for jobs": b'{"jobs":[' + b"1," * 1_999_000 + b"1]}",
+        "31 names of a megabyte": f'{{"jobs":[{jobs}]}}'.encode(),
+        "a name of 32 MiB": b'{"' + b"a" * (32 * 1024 * 1024 - 8) + b'":1}',
+    }
+
+
 def measure(daemon: Daemon, count: int) -> None:
     """Each step, with a line of its own."""
     with daemon.caller() as caller:
@@ -146,6 +159,12 @@ def measure(daemon: Daemon, count: int) -> None:
             verdict(what, took, most, "s")
             watched.tell()
             time.sleep(1)
+        for what, text in hostile().items():
+            with Watched(daemon, tickers) as watched:
+                status, _, _ = caller.ask("PUT", f"{SCOPE}&plan=1", text)
+                time.sleep(0.5)
+            print(f"  {what}: {status}, {len(text) / 1e6:.1f} MB")
+            watched.tell()
 
 
 def main() -> None:

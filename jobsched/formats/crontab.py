@@ -55,7 +55,9 @@ def read(text: str, found: Findings, tasks: KnownTasks, users: bool = False) -> 
     jobs = 0
     for number, raw in enumerate(StringIO(text, newline="\n"), 1):
         where, line = f"line {number}", raw.strip()
-        if named := ID.fullmatch(line):
+        if len(line) > LONGEST_LINE:
+            found.refuse(where, f"a line has {LONGEST_LINE:,} characters at most")
+        elif named := ID.fullmatch(line):
             _unused(state, found)
             state.job_id = named[1], number
         elif line.startswith("#"):
@@ -76,8 +78,8 @@ def _unused(state: _State, found: Findings) -> None:
 def _line(line: str, where: str, state: _State, found: Findings, tasks: KnownTasks, users: bool) -> int:
     """Read an environment line, or that of a job; how many jobs it has."""
     try:
-        if "\0" in line or len(line) > LONGEST_LINE:
-            raise Invalid(f"a line holds no NUL character, and {LONGEST_LINE:,} characters at most")
+        if "\0" in line:
+            raise Invalid("a line holds no NUL character")
         if setting := ENVIRONMENT.fullmatch(line):
             _set(setting[1].strip(QUOTES), unquoted(setting[2]), where, state, found)
             return 0

@@ -16,7 +16,10 @@ MOST_FAULTS: Final = 1000  # that are told of one text: behind the last of them 
 MOST_NOTES: Final = 1000
 MOST_VALUES: Final = 1_000_000  # texts, numbers, lists and objects of one text: 10,000 jobs have some 300,000
 MOST_CHARACTERS: Final = 32 * 1024 * 1024  # of a text with all that it repeats by a name: a small one can say very much
+MOST_OF_ONE: Final = 50_000  # names and values of one job: what looks through it all at once takes some 10 ms
 MOST_IN_WORDS: Final = 3  # faults that the one line of an error tells
+
+_MANY: Final = (dict, list)  # kinds of values that hold others
 
 
 @attrs.frozen
@@ -96,6 +99,7 @@ class Findings:
             return
         with self.noting(where):
             check_job_id(job_id)
+            must_be_small(job)
         if job_id in self._places:
             self.refuse(where, f'the id "{job_id[:80]}" is there twice: at {self._places[job_id]} and at {where}')
         self._places.setdefault(job_id, where)
@@ -159,6 +163,17 @@ class Findings:
             if own.get(name, value) != value:
                 self.refuse(within(where, place("labels", name)), f'the set is of the label {name}="{value}"')
         job["labels"] = {**own, **self._labels}
+
+
+def must_be_small(job: Mapping[str, object]) -> None:
+    """Raises Invalid for a job that holds more than any can."""
+    count, inside = 0, list[Any]([job])
+    while inside:
+        whole = inside.pop()
+        count += len(whole)
+        if count > MOST_OF_ONE:
+            raise Invalid(f"a job holds at most {MOST_OF_ONE:,} values")
+        inside += [each for each in (whole.values() if isinstance(whole, dict) else whole) if isinstance(each, _MANY)]
 
 
 def _all_in_words(faults: Sequence[Invalid]) -> str:

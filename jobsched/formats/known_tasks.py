@@ -17,6 +17,7 @@ NAME: Final = re.compile("([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 SHELLS: Final = frozenset({"sh", "bash", "dash", "ash", "ksh", "zsh", "env", "sudo", "su"})
 MOST_ALIKE: Final = 5  # tasks that a refusal names
 MOST_HINTS: Final = 50  # refusals of one text for which is looked what was meant: that takes long
+LONGEST_WORD: Final = 100_000  # characters: all parameters of a job have fewer
 LONGEST_SECTION: Final = 4000  # characters of what it would hold: each refusal of a text may have one
 
 
@@ -59,6 +60,8 @@ class KnownTasks:
         whom the command would run. Raises Fault, with the section that the catalog would need."""
         if not words:
             raise Fault("there is no command")
+        if max(map(len, words)) > LONGEST_WORD:
+            raise Fault(f"a word of a command has at most {LONGEST_WORD:,} characters")
         task, rest = self._found(words, user)
         if user is not None and task.user != user:
             runs = f"runs as {task.user}" if task.user else "says no user"
@@ -73,6 +76,8 @@ class KnownTasks:
 
     def take(self, call: Call, name: str, value: str) -> None:
         """Give a call one more parameter, if its task has it. Raises Fault."""
+        if len(name) + len(value) > LONGEST_WORD:
+            raise Fault(f"a parameter has at most {LONGEST_WORD:,} characters")
         self._take(self._tasks[call.task], f"{name}={value}", call.parameters)
 
     def _found(self, words: Sequence[str], user: str | None) -> tuple[KnownTask, Sequence[str]]:

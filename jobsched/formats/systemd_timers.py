@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ..model.errors import Invalid
+from ..model.job_set import let_go
 from ..model.labels import is_link
 from . import on_calendar, unit_files
 from .findings import MOST_CHARACTERS, Fault, Findings
@@ -66,8 +67,16 @@ ONCE: Final = MAPPED - {"Service.Environment"}
 
 def read(text: str, found: Findings, tasks: KnownTasks) -> None:
     """Read the timers of a text, each with the service that it starts."""
+    units: dict[str, Unit] = {}
+    try:
+        _read(text, found, tasks, units)
+    finally:
+        let_go(units)
+
+
+def _read(text: str, found: Findings, tasks: KnownTasks, units: dict[str, Unit]) -> None:
     before = found.faults
-    units = unit_files.read(text, found)
+    unit_files.read(text, found, units)
     used, size = set[str](), 0
     for unit in units.values():
         if unit.name.endswith(".timer"):
@@ -130,7 +139,7 @@ class _Timer:
             if path in LEFT_ASIDE:
                 if path != "Unit.Documentation" or not self._runbook(found):
                     self._note(last, LEFT_ASIDE[path])
-            elif path not in MAPPED and not path.partition(".")[2].startswith("X-") and not path.startswith("X-"):
+            elif path not in MAPPED:
                 why = REFUSED.get(path, CATALOG if path.startswith("Service.") else "it has no counterpart")
                 self._refuse(last, f"{path.partition('.')[2]}: {why}")
             elif path in ONCE and len(found) > 1:

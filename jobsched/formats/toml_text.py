@@ -12,24 +12,22 @@ from typing import Final
 import tomli_w
 
 from ..model.errors import Invalid
-from .findings import MOST_VALUES, Findings
+from . import toml_lengths
+from .findings import MOST_VALUES, Findings, must_be_small
 from .plain_values import pick, unspoken
 
 HEAD: Final = "[jobs]"  # of a table; in brackets it is one of several
-MOST_STEPS: Final = 20_000_000  # through the parts of names: see `_steps`
 LONG_NUMBER: Final = re.compile(r"[=\[,\s][-+]?[0-9][\w.:+-]{1000}")  # the parser takes 100 bytes for each digit
-PIECE: Final = 65_536  # characters that are looked through at once: Python's lock is held meanwhile
 LONGEST_WORDS: Final = 200  # characters of what the parser says, which may repeat a name of any length
 
 
 def read(text: str, found: Findings) -> None:
     """Read a text of TOML."""
-    if sum(map(text.count, ",[{=")) > MOST_VALUES:
+    if sum(text.count(sign) for sign in ",[{=") > MOST_VALUES:
         raise Invalid(f"it holds more than {MOST_VALUES:,} values")
-    if _steps(text) > MOST_STEPS:
-        raise Invalid("it has too many dots in a line: names of so many parts are not read")
-    for at in range(0, len(text), PIECE):
-        if found_number := LONG_NUMBER.search(text, max(at - 1100, 0), at + PIECE):
+    toml_lengths.check(text)
+    for at in range(0, len(text), toml_lengths.PIECE):
+        if found_number := LONG_NUMBER.search(text, max(at - 1100, 0), at + toml_lengths.PIECE):
             found.refuse(f"line {text.count(chr(10), 0, found_number.end()) + 1}", "the number is too long")
             return
     try:
@@ -48,20 +46,9 @@ def read(text: str, found: Findings) -> None:
             found.add(where, _job(job))
 
 
-def _steps(text: str) -> int:
-    """About how many steps the parser takes for names of several parts: the square of a line's, and for each name in a
-    table those of the table's name again."""
-    steps = table = 0
-    for line in text.split("\n"):
-        dots = line.count(".")
-        if line.lstrip().startswith("["):
-            table = dots
-        steps += dots**2 + table * (dots + 1)
-    return steps
-
-
 def _job(job: dict[str, object]) -> dict[str, object]:
     """The job in values of JSON. Raises Invalid."""
+    must_be_small(job)
     plain: dict[str, object] = {
         name: None if value == math.inf and isinstance(value, float) else _json(value) for name, value in job.items()
     }

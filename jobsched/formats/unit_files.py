@@ -9,12 +9,15 @@ from typing import Final
 
 import attrs
 
-from .findings import Findings
+from .findings import MOST_VALUES, Fault, Findings
 
 HEADER: Final = re.compile(r"# (/\S*/)?([^/\s]{1,240}\.(?:timer|service))(?:\.d/([^/\s]+\.conf))?")
 SECTION: Final = re.compile(r"\[([^\[\]]+)\]")
 ASSIGNMENT: Final = re.compile(r"([A-Za-z0-9-]+)\s*=\s*(.*)", re.DOTALL)
 LONGEST_LINE: Final = 100_000  # characters, with those that continue it
+
+ASIDE: Final = "X-"  # sections and names of what is there for other programs
+MOST_SETTINGS: Final = MOST_VALUES // 3  # each takes the memory of a list or an object
 
 
 @attrs.frozen
@@ -45,11 +48,10 @@ class Unit:
             self.settings.pop(path, None)
 
 
-def read(text: str, found: Findings) -> dict[str, Unit]:
-    """The units of a text, by name, drop-ins among them."""
-    units: dict[str, Unit] = {}
+def read(text: str, found: Findings, units: dict[str, Unit]) -> None:
+    """Read the units of a text into `units`, by name, drop-ins among them. Raises Fault."""
     unit: Unit | None = None
-    section = ""
+    section, settings = "", 0
     for number, line in _lines(text, found):
         if header := HEADER.fullmatch(line):
             name, dropped = header[2], header[3] is not None
@@ -60,26 +62,33 @@ def read(text: str, found: Findings) -> dict[str, Unit]:
             continue
         elif unit is None:
             found.refuse(f"line {number}", 'before a unit stands "# /etc/systemd/system/NAME.timer": see systemctl cat')
-            return {}
+            units.clear()
+            return
         elif titled := SECTION.fullmatch(line):
             section = titled[1]
         elif (assigned := ASSIGNMENT.fullmatch(line)) and section:
+            if section.startswith(ASIDE) or assigned[1].startswith(ASIDE):
+                continue
+            settings += 1
+            if settings > MOST_SETTINGS:
+                raise Fault(f"it holds more than {MOST_SETTINGS:,} settings", f"line {number}")
             unit.assign(section, Setting(assigned[1], assigned[2].strip(), number))
         else:
             found.refuse(f"line {number}", "it is neither a [Section] nor Name=value in one")
-    return units
 
 
 def _lines(text: str, found: Findings) -> Iterator[tuple[int, str]]:
     """The lines, without blanks around them; those that end with a backslash go on in the next one."""
-    begun, parts = 0, list[str]()
+    begun, size, parts = 0, 0, list[str]()
     for number, raw in enumerate(StringIO(text, newline="\n"), 1):
         line = raw.strip()
         if parts and line[:1] in ("#", ";"):
             continue  # comments may stand between
-        begun = begun if parts else number
+        begun, size = (begun, size) if parts else (number, 0)
         if line.endswith("\\") and line[:1] not in ("#", ";"):
-            parts.append(line[:-1])
+            if size <= LONGEST_LINE:  # else it is refused, and there may be millions
+                parts.append(line[:-1])
+                size += len(line)
             continue
         whole = " ".join([*parts, line]) if parts else line
         parts = []

@@ -91,11 +91,25 @@ class _Anchored:
     height: int
 
 
+class _Pieces:
+    """A text as the parser asks for it. Given whole, it would be scanned with Python's lock held until something in it
+    is complete: a text in quotes may have 8 MiB."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def read(self, size: int) -> str:
+        """The next characters; "": there are no more."""
+        begin, self._at = self._at, self._at + size
+        return self._text[begin : self._at]
+
+
 class _Builder:
     """Makes values of a parser's events. Nothing is read ahead, so what is too deep or too large is found early."""
 
     def __init__(self, text: str) -> None:
-        self._events = yaml.parse(text, Loader=LOADER)
+        self._events = yaml.parse(_Pieces(text), Loader=LOADER)
         self._anchors: dict[str, _Anchored] = {}
         self._count = 0  # of values so far, those counted that aliases repeat
         self._size = 0  # of characters

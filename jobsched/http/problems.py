@@ -53,6 +53,9 @@ TITLES = {
 
 RETRY_AFTER = 5  # seconds
 WHO = b'Bearer realm="jobsched", Basic realm="jobsched"'
+LONGEST_POINTER: Final = 1000  # characters that are told of a place: a name in it may have 32 MiB
+LONGEST_DETAIL: Final = 5000  # of what is wrong there; the section of a task may have 4000
+LONGEST: Final = 100_000  # of all that is wrong, in one text
 OF_SUCCESS = (b"accept-ranges", b"cache-control", b"etag", b"jobsched-output")
 OURS = "Jobsched failed to answer; its log says why"
 
@@ -115,7 +118,7 @@ def answer(
         request.setHeader(b"retry-after", str(RETRY_AFTER).encode())
     if status == 401:
         request.setHeader(b"www-authenticate", WHO)
-    text = body(status, detail, found, kind, candidates)
+    text = body(status, _cut(detail, LONGEST), found, kind, candidates)
     request.setHeader(b"content-length", str(len(text)).encode())
     return text
 
@@ -167,11 +170,17 @@ def _known(request: Request, failure: Failure) -> bytes | Deferred[bytes]:
     if isinstance(why, errors.Slower):
         request.setHeader(b"retry-after", str(why.seconds).encode())
     wrong = why.all if isinstance(why, (errors.Invalid, Unsayable)) else ()
-    found = [Fault(pointer=each.pointer, detail=each.detail) for each in wrong]
+    found = [
+        Fault(pointer=_cut(each.pointer, LONGEST_POINTER), detail=_cut(each.detail, LONGEST_DETAIL)) for each in wrong
+    ]
     candidates = why.ids if isinstance(why, errors.Ambiguous) else ()
     text = answer(request, status, str(why), found, kind_of(why), candidates)
     errors.let_go(why)
     return text
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def _http(request: Request, failure: Failure) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -60,16 +60,20 @@ class Exports:
                 raise Invalid("does not go with requests, which come whole and by id", f"?{name}")
         only = attrs.evolve(only, order=JobOrder(sort="id"), activity=False)
         if kind == "json":
-            if only == JobFilter(labels=only.labels, order=only.order, activity=False):  # a whole set: see PUT /jobs
-                tag = await registry.set_tag(only.labels, self._defaults.seed)  # first: it is never newer than the jobs
-                request.setHeader(b"etag", b'"%s"' % tag.encode())
-            return await self._page(request, asked, partial(registry.jobs, asked.limit, asked.after, only))
+
+            async def found(room: int) -> Page[JobView]:
+                if only == JobFilter(
+                    labels=only.labels, order=only.order, activity=False
+                ):  # a whole set: see PUT /jobs
+                    tag = await registry.set_tag(only.labels, self._defaults.seed)  # first: never newer than the jobs
+                    request.setHeader(b"etag", b'"%s"' % tag.encode())
+                return await registry.jobs(asked.limit, asked.after, only, room)
+
+            return await self._page(request, asked, found)
         most = asked.limit if b"limit" in (request.args or {}) else None
 
         async def made(room: int) -> tuple[bytes, str | None]:
-            found, last = await self._requests(asked.after, most, partial(_ask, registry.jobs, only), room)
-            withheld = {news.job.id: to_json.withheld(news.job, self._defaults.redaction) for news, _ in found}
-            jobs = [each for _, each in found]
+            jobs, withheld, last = await self._requests(asked.after, most, partial(_ask, registry.jobs, only), room)
             text = await registry.in_thread(lambda wanted: formats.write(kind, jobs, withheld, wanted))
             return (text if last is None else text + MORE).encode(), last
 
@@ -92,10 +96,14 @@ class Exports:
 
     async def _requests(
         self, after: str, most: int | None, ask: Callable[[int, str, int], Awaitable[Page[JobView]]], room: int
-    ) -> tuple[list[tuple[JobView, dict[str, object]]], str | None]:
-        """Up to `most` jobs behind the place `after` that have `room`, each with its request, and behind which place
-        there are more; None: nowhere."""
-        found: list[tuple[JobView, dict[str, Any]]] = []
+    ) -> tuple[list[dict[str, object]], dict[str, Sequence[str]], str | None]:
+        """The requests of up to `most` jobs behind the place `after` that have `room`, what is withheld in them, and
+        behind which place there are more; None: nowhere.
+
+        The jobs themselves are not kept: of nine thousand, Python would look for circles among 125,000 objects, with
+        the reactor kept waiting for 90 ms.
+        """
+        found, withheld = list[dict[str, Any]](), dict[str, Sequence[str]]()
         more = True
         while more and (most is None or len(found) < most):
             page = await ask(AT_A_TIME if most is None else min(AT_A_TIME, most - len(found)), after, room)
@@ -104,10 +112,12 @@ class Exports:
                 request = msgspec.to_builtins(self._request(news))
                 room -= len(encoded(request))
                 if found and room < 0:
-                    return found, after
-                found.append((news, request))
+                    return found, withheld, after
+                found.append(request)
+                if secret := to_json.withheld(news.job, self._defaults.redaction):
+                    withheld[news.job.id] = secret
                 after = news.place
-        return found, after if more else None
+        return found, withheld, after if more else None
 
     def _request(self, news: JobView) -> dict[str, object]:
         defaults = self._defaults

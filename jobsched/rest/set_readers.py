@@ -6,6 +6,7 @@ that keeps Python's lock is short.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import islice
@@ -32,12 +33,28 @@ T = TypeVar("T")
 
 TAKEN: Final = tuple(formats.BY_MEDIA_TYPE)  # media types
 TEXTS: Final = tuple(name for name, kind in formats.BY_MEDIA_TYPE.items() if kind != "json")
-HEAD: Final = 64  # bytes by which the jobs are found in the body
+BLANKS: Final = re.compile(rb"[ \t\r\n]{0,%d}" % MOST_BODY)
 MOST_SIGNS: Final = 2 * MOST_VALUES  # of JSON, those in texts counted: each piece of a list takes memory
 
+LONGEST_WORDS: Final = 200  # characters of what msgspec says, which may repeat a name of any length
+MANY: Final = MOST_SIGNS // 4  # commas: to take so long a list to pieces keeps Python's lock for some 20 ms
+
+_Field = Literal["jobs", "values", "withheld"]
 GoOn = Callable[[], None]
 Entry = tuple[str, JobIn]  # the place of a job, such as /jobs/3, and the job
 Reader = Callable[[bytes, GoOn], tuple[list[Entry], Sequence[Note]]]  # raises Invalid with all that is wrong
+
+
+class _Whole(msgspec.Struct, gc=False):
+    """The body: other names are skipped, where an error would repeat them."""
+
+    jobs: Raw = Raw()
+    values: Raw = Raw()
+    withheld: Raw = Raw()
+
+
+class _Some(msgspec.Struct, gc=False):
+    """An object of JSON, whatever it holds."""
 
 
 def reader_for(header: str, tasks: Callable[[], Iterable[KnownTask]]) -> Reader:
@@ -50,16 +67,21 @@ def reader_for(header: str, tasks: Callable[[], Iterable[KnownTask]]) -> Reader:
 
 def read_json(data: bytes, go_on: GoOn) -> tuple[list[Entry], Sequence[Note]]:
     """The jobs of a JSON text, each with its place (RFC 6901)."""
-    if sum(map(data.count, (b",", b"[", b"{"))) > MOST_SIGNS:
+    commas = data.count(b",")
+    if commas + data.count(b"[") + data.count(b"{") > MOST_SIGNS:
         raise Invalid(f"the body has more than {MOST_SIGNS:,} commas and brackets: put the set in parts, by scope")
     try:
-        name, jobs = _jobs(data)
+        whole = _fields(data)
+        name, jobs = _jobs(whole)
+        if commas > MANY:
+            _must_be_few_objects(name, jobs)
         pieces = msgspec.json.decode(jobs, type=list[Raw])
-        doubled = duplicate(_without(data, bytes(jobs)))
+        doubled = duplicate(_without(data, whole.values()))
     except msgspec.ValidationError as why:
-        raise Invalid(f'the body is an object such as {{"jobs": [...]}}: {why}') from None
+        words = str(why)[:LONGEST_WORDS]
+        raise Invalid(f'the body is an object such as {{"jobs": [...]}}: {words}') from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as why:
-        raise Invalid(f"the body is not JSON: {why}") from None
+        raise Invalid(f"the body is not JSON: {str(why)[:LONGEST_WORDS]}") from None
     if doubled is not None:
         raise Invalid("is given twice", doubled)
     must_be_few(len(pieces))
@@ -99,18 +121,34 @@ def each_of(found: Sequence[tuple[str, T]], job: Callable[[T], JobIn], go_on: Go
     return entries
 
 
-def _jobs(data: bytes) -> tuple[str, Raw]:
+def _fields(data: bytes) -> dict[_Field, Raw]:
     """Raises Invalid, and what msgspec does."""
+    whole = msgspec.json.decode(data, type=_Whole)
+    _must_be_short(len(data) - sum(map(len, (whole.jobs, whole.values, whole.withheld))))
     try:
-        whole = msgspec.json.decode(data, type=dict[Literal["jobs", "values", "withheld"], Raw])
+        return msgspec.json.decode(data, type=dict[_Field, Raw])
     except msgspec.ValidationError:
         if len(data) <= MOST_BODY:  # so few names can be looked at one by one
             _must_be_fields(msgspec.json.decode(data, type=dict[str, Raw]))
         raise
+
+
+def _jobs(whole: dict[_Field, Raw]) -> tuple[str, Raw]:
+    """Raises Invalid."""
     found = [(name, jobs) for name, jobs in whole.items() if name != "withheld"]
     if len(found) != 1:
         raise Invalid("give the jobs of the set in jobs, or in values as GET /jobs?as=request does", "/jobs")
     return found[0]
+
+
+def _must_be_few_objects(name: str, jobs: Raw) -> None:
+    """Refuse a list before it is taken to pieces, each of which is an object of Python. Raises Invalid with the first
+    that is none of JSON, and what msgspec does."""
+    try:
+        must_be_few(len(msgspec.json.decode(jobs, type=list[_Some])))
+    except msgspec.ValidationError as why:
+        found = problems.invalid(why, problems.NOTHING, JobIn)
+        raise Invalid(found.detail, within(f"/{name}", found.pointer)) from None
 
 
 def _must_be_fields(names: Iterable[str]) -> None:
@@ -138,8 +176,23 @@ def _job(piece: Raw) -> JobIn:
     return job
 
 
-def _without(data: bytes, jobs: bytes) -> bytes:
-    """The body with no jobs: these are looked at one by one."""
-    begin = data.find(jobs[:HEAD])
-    end = begin + len(jobs)
-    return data[:begin] + b"[]" + data[end:] if data[begin:end] == jobs else data
+def _must_be_short(rest: int) -> None:
+    """Raises Invalid."""
+    if rest > MOST_BODY:
+        raise Invalid(f"the body has at most {MOST_BODY:,} bytes beside its fields, and gives each of them once")
+
+
+def _without(data: bytes, values: Iterable[Raw]) -> bytes:
+    """The body with nothing in these values: jobs are looked at one by one, and what is withheld is not read. Raises
+    Invalid for a body that is long all the same."""
+    kept, at = list[bytes](), 0
+    for value in values:
+        begin = data.index(b":", at) + 1  # no name of a field holds one
+        if blanks := BLANKS.match(data, begin):
+            begin = blanks.end()
+        if not data.startswith(value, begin):
+            break  # a name is there twice
+        kept += [data[at:begin], b"[]"]
+        at = begin + len(value)
+    _must_be_short(sum(map(len, kept)) + len(data) - at)
+    return b"".join([*kept, data[at:]])

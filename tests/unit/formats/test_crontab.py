@@ -237,3 +237,9 @@ def test_no_refusal_repeats_a_long_command() -> None:
     for command in (f"/bin/{'x' * 90_000}", f"report {'x' * 90_000}=1", f"/bin/x {'y ' * 40_000}"):
         assert len(refusals("crontab", f"@daily {command}")["line 1"]) < 5000
     assert len(refusals("system-crontab", f"@daily {'u' * 90_000} report")["line 1"]) < 5000
+
+
+@pytest.mark.parametrize("line", ["# id: {}", "#{} x", "MAILTO={}", "@daily report day={}"])
+def test_a_line_has_a_length_whatever_it_is(line: str) -> None:
+    text = f"# jobs: none\n{line.format('x' * 100_000)}\n"
+    assert refusals("crontab", text) == {"line 2": "a line has 100,000 characters at most"}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from typing import Any
 
 import pytest
 
-from jobsched.formats import BadJobs, Unsayable, media_type, read, write
+from jobsched.formats import BadJobs, Unsayable, media_type, read, write, yaml_values
 from jobsched.formats.findings import MOST_FAULTS
 from jobsched.formats.kinds import Kind
 
@@ -186,6 +187,75 @@ def test_faults_are_told_up_to_a_number() -> None:
     assert len(caught.value.all) == MOST_FAULTS + 1
     assert "not looked at" in caught.value.all[-1].detail
     assert str(caught.value).endswith(f"and {MOST_FAULTS - 2} more")
+
+
+MANY = ",".join("1" * 50_001)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("json", f'[{{"id": "a", "parameters": {{"x": [{MANY}]}}}}]'),
+        ("toml", f'[[jobs]]\nid = "a"\nparameters.x = [{MANY}]'),
+        ("yaml", f"- {{id: a, parameters: {{x: [{MANY}]}}}}"),
+        ("yaml", f"- {{id: a, {', '.join(f'n{each}: 1' for each in range(50_000))}}}"),
+    ],
+)
+def test_a_job_of_very_many_values_is_refused(kind: Kind, text: str) -> None:
+    """What looks through one at once keeps Python's lock."""
+    assert "a job holds at most 50,000 values" in refusals(kind, text).values()
+
+
+def test_a_parser_of_yaml_is_given_a_text_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two of them Python may turn to another thread: it has to while a text in quotes comes."""
+    sizes, given = list[int](), yaml_values._Pieces.read
+
+    def read(pieces: yaml_values._Pieces, size: int) -> str:
+        sizes.append(len(piece := given(pieces, size)))
+        return piece
+
+    monkeypatch.setattr(yaml_values._Pieces, "read", read)
+    assert jobs("yaml", f'id: a\nname: "{"é" * 500_000}"') == [{"id": "a", "name": "é" * 500_000}]
+    assert len(sizes) > 10
+    assert max(sizes) < 100_000
+
+
+LONG, QUOTES = "x\n" * 500_001, "'''"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"x = {QUOTES}{LONG}{QUOTES}",
+        f"# {QUOTES}\nx = {QUOTES}{LONG}{QUOTES}",
+        f"x = {QUOTES}y{QUOTES}''\ny = {QUOTES}{LONG}{QUOTES}",
+        f"x = [{QUOTES}y{QUOTES}', {QUOTES}{LONG}{QUOTES}]",
+        f'x = "\\"{QUOTES}"\ny = {QUOTES}{LONG}{QUOTES}',
+        f'x = """\\"""{QUOTES}\\\\"""\ny = {QUOTES}{LONG}{QUOTES}',
+        f'x = """y"""" # {QUOTES}\ny = {QUOTES}{LONG}{QUOTES}',
+        f"x = 'y' # '\ny = {QUOTES}{LONG}{QUOTES}",
+    ],
+)
+def test_a_long_text_of_toml_is_found_whatever_stands_before(text: str) -> None:
+    tomllib.loads(text.replace(LONG, "x\n"))
+    assert "a text between ''' has at most 1,000,000 characters" in refusals("toml", text).values()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"x = {QUOTES}y{QUOTES}\ny = [\n{LONG.replace('x', '1,')}]\nz = {QUOTES}y{QUOTES}",
+        f'x = """{QUOTES}{LONG}{QUOTES}"""',
+        f"# {QUOTES}\n{LONG.replace('x', '#')}# {QUOTES}",
+    ],
+)
+def test_what_is_no_text_between_quotes_may_be_long(text: str) -> None:
+    assert "at most" not in "".join(refusals("toml", text).values())
+
+
+def test_a_line_of_toml_has_a_length() -> None:
+    assert refusals("toml", f"\n# {'x' * 1_000_000}") == {"line 2": "a line has at most 1,000,000 characters"}
 
 
 @pytest.mark.parametrize(

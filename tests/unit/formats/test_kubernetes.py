@@ -71,6 +71,8 @@ def test_a_field(path: tuple[Any, ...], fields: dict[str, Any], wanted: dict[str
 
 
 REFUSED: list[tuple[tuple[Any, ...], dict[str, Any], str]] = [
+    (CONTAINER, {"command": ["report", "x" * 100_001]}, "a word of a command has at most 100,000 characters"),
+    (CONTAINER, {"env": [{"name": "day", "value": "x" * 100_000}]}, "a parameter has at most 100,000 characters"),
     ((), {"kind": "Job"}, "it is a Job of batch/v1, not a CronJob"),
     ((), {"apiVersion": "v2"}, "not a CronJob of batch/v1"),
     ((), {"data": {}}, "data has no counterpart"),

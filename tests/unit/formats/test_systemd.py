@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from jobsched.formats import unit_files
+
 from .reading import found, jobs, refusals
 
 TIMER = "OnCalendar=*-*-* 02:30:00"
@@ -138,10 +140,18 @@ def test_many_settings_cost_no_more_each() -> None:
 
 def test_a_service_of_many_timers_counts_for_each() -> None:
     timers = "".join(f"# /e/t{each}.timer\n[Timer]\nOnCalendar=daily\nUnit=a.service\n" for each in range(1000))
-    service = f"# /e/a.service\n[Service]\nExecStart=report\nX-Long={'x' * 90_000}\n"
+    service = f"# /e/a.service\n[Service]\nExecStart=report\nEnvironment=day={'x' * 90_000}\n"
     assert "counted of a service each time that a timer starts it" in "".join(
         refusals("systemd", timers + service).values()
     )
+
+
+def test_a_text_has_only_so_many_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unit_files, "MOST_SETTINGS", 3)
+    service = "# /e/a.service\n[Service]\nExecStart=report\n"
+    text = f"# /e/a.timer\n[Timer]\nOnCalendar=daily\nX-For=others\n{service}Type=oneshot\n"
+    assert found("systemd", text).entries
+    assert refusals("systemd", f"{text}Restart=no\n") == {"line 9": "it holds more than 3 settings"}
 
 
 @pytest.mark.parametrize("name", ["OnUnitActiveSec", "RandomizedDelaySec"])

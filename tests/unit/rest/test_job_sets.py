@@ -6,9 +6,16 @@ from collections import Counter
 from types import FrameType
 
 import pytest
-from twisted.internet.defer import maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
 
-from jobsched.rest import job_sets
+from jobsched import formats
+from jobsched.http import jsontext
+from jobsched.http.pages import AT_ONCE
+from jobsched.model.job import JobView
+from jobsched.registry.registry import Registry
+from jobsched.rest import job_sets, set_readers
 from jobsched.threads import CallerThread
 from tests.unit.rest.conftest import ask
 
@@ -191,6 +198,114 @@ def test_no_text_becomes_a_program_and_faults_have_lines(front):
     assert put(front, text, content_type="application/yaml").problem[2] == ["line 2 /retries"]
     assert put(front, text.replace(b"-1", b"1"), content_type="text/yaml").problem[2] == ["line 3 /task"]
     assert front.get("/jobs").json["values"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"jobs": [], "jobs": []}',
+        b'{"jobs": [], "withheld": 1, "\\u006aobs": [1]}',
+        b'{"withheld": "jobs", "withheld": 1, "jobs": []}',
+        b'{"jobs": [], "jobs": [' + b"1," * 1_000_000 + b"1]}",
+        b'{"jobs": [' + b"1," * 1_000_000 + b'1], "jobs": []}',
+        b'{"jobs": ' + b" " * 1024 * 1024 + b"[]}",
+    ],
+)
+def test_a_field_that_comes_twice_is_found_without_reading_it(front, body, monkeypatch):
+    """Python's lock is kept while JSON is looked through."""
+    looked: list[int] = []
+
+    def look(text):
+        looked.append(len(text))
+        return jsontext.duplicate(text)
+
+    monkeypatch.setattr(set_readers, "duplicate", look)
+    assert put(front, body).status == 400
+    assert max(looked, default=0) < 100
+
+
+@pytest.mark.parametrize(
+    "withheld",
+    [b'"jobs"', b'"withheld"', b'{"a": 1, "a": 2}', b"[" + b'{"jobs": []},' * 100_000 + b"1]", b" \n [] "],
+)
+def test_what_was_withheld_is_not_looked_at(front, withheld):
+    jobs = json.dumps([job("a")]).encode()
+    for body in (
+        b'{"withheld":%s,"values":%s}' % (withheld, jobs),
+        b'{"jobs" :\t%s, "withheld": %s}' % (jobs, withheld),
+    ):
+        assert whats(put(front, body, "?plan=1")) == {"a": "create"}
+
+
+def test_a_long_list_is_counted_before_it_is_taken_apart(front, monkeypatch):
+    monkeypatch.setattr(set_readers, "MANY", 5)
+    monkeypatch.setattr(set_readers, "each_of", None)
+    body = b'{"values": [{}, {"a": [1,2,3,4,5]}, 7, 8]}'
+    assert put(front, body).problem[2] == ["/values/2"]
+    assert "at most 20,000 jobs" in put(front, b'{"jobs": [' + b"{}," * 20_000 + b"{}]}").body.decode()
+    monkeypatch.undo()
+    assert whats(put(front, {"jobs": [job("a")]})) == {"a": "create"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"jobs": [{"id": "a", "é" * 100_000: 1}] * 5},
+        {"jobs": [job("a", labels={"é" * 100_000: "1"})] * 5},
+        {"é" * 100_000: []},
+        {"é" * 1_000_000: []},
+        {"jobs": [job("A" * 100_000)] * 5},
+    ],
+)
+def test_a_refusal_repeats_little_of_what_was_sent(front, body):
+    """The reactor writes it, and 31 names of a megabyte took it 0.2 seconds."""
+    data = json.dumps(body, ensure_ascii=False).encode()
+    answer = put(front, data)
+    assert answer.status == 400
+    assert len(answer.body) < 20_000
+
+
+def test_a_very_long_name_is_not_repeated_by_the_decoder_either(front):
+    assert "beside its fields" in put(front, {"x" * 2_000_000: []}).body.decode()
+
+
+def test_few_tags_of_whole_sets_are_made_at_once(front, monkeypatch):
+    """Each takes the reactor some time, and the versions of all jobs are read for it."""
+    asked: list[Deferred[str]] = []
+
+    def set_tag(*_):
+        asked.append(Deferred())
+        return asked[-1]
+
+    monkeypatch.setattr(Registry, "set_tag", set_tag)
+    wires = []
+    for _ in range(5):
+        channel, wire = front.site.buildProtocol(None), StringTransport()
+        channel.makeConnection(wire)
+        channel.dataReceived(b"GET /jobs?format=json HTTP/1.1\r\nHost: jobs.example\r\n\r\n")
+        wires.append((channel, wire))
+    assert len(asked) == AT_ONCE
+    for tag in asked:  # grows meanwhile
+        tag.callback("t")
+    assert len(asked) == 5
+    for channel, wire in wires:
+        assert b'ETag: "t"' in wire.value()
+        channel.connectionLost(Failure(ConnectionResetError()))
+
+
+def test_no_jobs_are_kept_while_an_export_is_written(front, monkeypatch):
+    """Python would look through all of them for circles, with the reactor kept waiting."""
+    put(front, {"jobs": [job(f"export-{number}") for number in range(3)]})
+    kept, write = list[str](), formats.write
+
+    def written(*args):
+        views = [each for each in gc.get_objects() if isinstance(each, JobView)]
+        kept.extend(each.job.id for each in views if each.job.id.startswith("export-"))
+        return write(*args)
+
+    monkeypatch.setattr(formats, "write", written)
+    assert front.get("/jobs?format=yaml").body.count(b"export-") == 3
+    assert kept == []
 
 
 def test_an_empty_set_deletes_what_has_the_label_alone(front):
