@@ -60,11 +60,10 @@ class Exports:
                 raise Invalid("does not go with requests, which come whole and by id", f"?{name}")
         only = attrs.evolve(only, order=JobOrder(sort="id"), activity=False)
         if kind == "json":
+            is_whole = only == JobFilter(labels=only.labels, order=only.order, activity=False)  # a set: see PUT /jobs
 
             async def found(room: int) -> Page[JobView]:
-                if only == JobFilter(
-                    labels=only.labels, order=only.order, activity=False
-                ):  # a whole set: see PUT /jobs
+                if is_whole:
                     tag = await registry.set_tag(only.labels, self._defaults.seed)  # first: never newer than the jobs
                     request.setHeader(b"etag", b'"%s"' % tag.encode())
                 return await registry.jobs(asked.limit, asked.after, only, room)
