@@ -106,7 +106,7 @@ async def test_many_runs_do_not_wait_for_the_next_minute(kept):
 
     assert await later(0, MANY - 1) == runs
     assert await later(0, 1) == runs[1:]
-    runs = runs[1:] + await kept.add("job", 0.5)
+    runs = runs[1:] + await kept.add("job", 0)
     assert await later(SOON - 1, MANY) == runs, "so soon again"
     assert await later(1, MANY) == runs[1:]
     await made.stopService()
