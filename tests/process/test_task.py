@@ -251,7 +251,7 @@ class CircleTests(RunnerCase):
 
     async def test_a_script_leaves_none(self):
         waits = self.output_folder.parent / "go"
-        run = await self.start(self.script(f"echo begun; until [ -e {waits} ]; do sleep 0.01; done"))
+        run = await self.start(self.bash(f"echo begun; until [ -e {waits} ]; do sleep 0.01; done"))
         await self.printed(run, b"begun")
         await self.assert_it_goes(waits.touch)
 
