@@ -81,6 +81,7 @@ def _connect(parts: Parts) -> None:
     """Connect events to the parts that handle them on every node."""
     events = parts.events
     events.run_over.subscribe(parts.scheduler.slot_free)
+    events.run_over.subscribe(parts.retention.run_over)
     events.slots_freed.subscribe(parts.scheduler.slots_free)
     events.notification_stored.subscribe(parts.dispatcher.wake)
     events.scheduling_began.subscribe(parts.systemd.begun)

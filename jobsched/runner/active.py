@@ -34,6 +34,13 @@ class Active:
     kept: bool = False  # it goes on while others may take this node for dead
     ended: Deferred[None] = attrs.field(factory=Deferred)
 
+    def noted(self) -> None:
+        """Its pid is, or need not be. A timer that has rung holds what it was to be told: a circle, as in
+        `Deadline.end`."""
+        if self.noting is not None and self.noting.active():
+            self.noting.cancel()
+        self.noting = None
+
     def signalled(self, sent: Sent, now: datetime, note: Callable[[Active, Run], None]) -> None:
         """Put down when. What is sent to what a run has left behind is recorded with its outcome."""
         self.run = self.run.was_sent(sent, now)

@@ -82,7 +82,7 @@ class Call:
         return number == signal.SIGKILL and self.deadline.abandoned
 
     def _end(self, error: str | None) -> None:
-        self.deadline.disarm()
+        self.deadline.end()
         if not self.ended.called:
             self.ended.callback(ProcessExit(error=error, stopped=self.deadline.stopped))
 

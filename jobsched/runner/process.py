@@ -272,9 +272,10 @@ class ScriptProcess(ProcessProtocol):
     def _finish(self, how: ProcessEvent, given_up: tuple[procfs.Stat, ...] = ()) -> None:
         fate: Fate = "kept" if how == "let go" else "ended" if self._state in ENDING else "awaited"
         self._move(how)
-        self.deadline.disarm()
+        self.deadline.end()
         if self._next is not None and self._next.active():
             self._next.cancel()
+        self._next = None  # one that has rung holds this: a circle, as in `Deadline.end`
         if how == "let go":
             self.pipe.let_go(self._kept)
         else:

@@ -26,6 +26,8 @@ from .output_file import output_names
 
 EVERY = 60.0  # seconds
 EARLY = 1.0  # seconds by which a pass may come before `EVERY` is over, for timers are not exact
+MANY = 10_000  # ended runs of this node after which a pass does not wait for its time
+SOON = 5.0  # seconds between two such passes, at least
 BATCH = 500  # runs in one transaction, and jobs in one query
 SLACK = 20  # a job may have 1/SLACK more runs than it keeps, so that not each new run costs a transaction
 LEFTOVER = 86_400.0  # seconds beyond keep_days: an output file that is older has no run any more
@@ -75,6 +77,7 @@ class Retention(Service):
         self._last_sign = last_sign
         self._leaps = Leaps(clock)
         self._begun = self._postponed = False
+        self._over = 0  # runs since the last pass
 
     def startService(self) -> None:
         super().startService()
@@ -87,6 +90,13 @@ class Retention(Service):
         self._loop.stop()
         return self._pruning
 
+    def run_over(self) -> None:
+        """A run of this node has ended. Many are not left to the next minute: the longer a pass, the more outcomes and
+        claims wait behind it, and the more memory that takes."""
+        self._over += 1
+        if self._over >= MANY and self.running and self._pruning.called:
+            self._loop.start()
+
     def _prune(self) -> Deferred[None]:
         pruning = Deferred.fromCoroutine(self.prune())
         self._pruning = pruning.addCallbacks(lambda _: self._failure_log.settled(), self._failed)
@@ -95,9 +105,8 @@ class Retention(Service):
     async def prune(self) -> None:
         """One pass: over the rows, unless another node made such a pass lately, and over the files of this node."""
         steady = self._is_steady()
-        this_pass = await self._rows.take_turn(
-            now(self._clock), self._keep_runs, timedelta(seconds=EVERY - EARLY)
-        )  # fmt: skip
+        apart, self._over = SOON if self._over >= MANY else EVERY - EARLY, 0
+        this_pass = await self._rows.take_turn(now(self._clock), self._keep_runs, timedelta(seconds=apart))
         if this_pass is not None:
             await self._prune_rows(this_pass, steady)
         if steady and self.running and not self._swept:

@@ -245,8 +245,7 @@ class Runner(Service):
     def _watch(self, active: Active, call: Call, task: Task | None, timeout: float | None) -> None:
         if call.ended.called:
             return
-        if active.noting is not None and active.noting.active():
-            active.noting.cancel()  # of a try before this one
+        active.noted()  # of a try before this one
         active.call = call
         call.deadline.stopping.subscribe(lambda stop: self._stopping(active, stop, task))
         if timeout is not None:
@@ -258,6 +257,7 @@ class Runner(Service):
 
     def _goes_on(self, active: Active, call: Call) -> None:
         """It did not end at once."""
+        active.noted()
         self.log.info("run {run} of {job} started, pid {pid}", run=active.run.id, job=active.run.job_name, pid=call.pid)
         if call.pid is not None:
             active.has(call.pid, call.pid_started, self._note)
@@ -271,8 +271,7 @@ class Runner(Service):
     def _note(self, active: Active, run: Run) -> None:
         """Record a change."""
         active.run = run
-        if active.noting is not None and active.noting.active():
-            active.noting.cancel()
+        active.noted()
         self._records.add(run)
 
     def _stored(self, ended: list[str], again: bool) -> None:

@@ -2,8 +2,10 @@
 
 # ruff: noqa: PT009  # under trial a bare assert does not show what it saw
 
+import gc
 import sys
 import threading
+import weakref
 from time import monotonic
 from typing import Any, cast
 
@@ -212,6 +214,46 @@ class ThreadTaskTests(RunnerCase):
         self.lines.gate.set()
         self.assert_outcome(await self.end(run), "succeeded")
         self.assertEqual(self.output(run), (b"x" * 999 + b"\n") * 3000)
+
+
+class CircleTests(RunnerCase):
+    """Python looks for circles seldom: all that a run has would stay in memory until then, be it a thousand runs."""
+
+    async def assert_it_goes(self, go):
+        """Of the run that is there now, once `go` has let it end."""
+        await self.until(self.is_noted)
+        run, parts = self.watched()
+        self.addCleanup(gc.enable)
+        gc.disable()
+        go()
+        self.assert_outcome(await self.end(run), "succeeded")
+        await self.until(lambda: not any(part() for part in parts))
+
+    def is_noted(self):
+        """Whether the run has lasted so long that it is told of."""
+        (active,) = self.runner._active.values()
+        return active.noting is None or not active.noting.active()
+
+    def watched(self):
+        """The run, and what holds all that it has."""
+        (active,) = self.runner._active.values()
+        return active.run, [weakref.ref(each) for each in (active.call, active.call.deadline)]
+
+    async def test_a_run_in_a_thread_leaves_none(self):
+        run = await self.start(self.python(task("print('begun')", "self.go.wait()")))
+        await self.printed(run, b"begun")
+        await self.assert_it_goes(present(self.catalog_holder.get("python")).call.go.set)
+
+    async def test_a_run_in_the_reactor_leaves_none(self):
+        run = await self.start(self.python(coroutine("print('begun')", "await self.go")))
+        await self.printed(run, b"begun")
+        await self.assert_it_goes(lambda: present(self.catalog_holder.get("python")).call.go.callback(None))
+
+    async def test_a_script_leaves_none(self):
+        waits = self.output_folder.parent / "go"
+        run = await self.start(self.bash(f"echo begun; until [ -e {waits} ]; do sleep 0.01; done"))
+        await self.printed(run, b"begun")
+        await self.assert_it_goes(waits.touch)
 
 
 class Somewhere:

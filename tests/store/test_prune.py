@@ -18,7 +18,7 @@ from jobsched.model.order import ChangeJob, IdempotencyKey, PauseJob
 from jobsched.model.run import Run
 from jobsched.runner import retention
 from jobsched.runner.output_file import output_path
-from jobsched.runner.retention import EVERY, FOLDERS, Retention
+from jobsched.runner.retention import EVERY, FOLDERS, MANY, SOON, Retention
 from jobsched.threads import InThread
 from tests.store.samples import T0, job
 
@@ -89,6 +89,27 @@ async def test_of_each_job_the_newest_runs_stay(kept):
     assert await kept.left() == sorted(many[-5:] + few)
     await kept.prune(keep_runs=5)
     assert await kept.left() == sorted(many[-5:] + few)
+
+
+@pytest.mark.usefixtures("told_time")
+@pytest_twisted.ensureDeferred
+async def test_many_runs_do_not_wait_for_the_next_minute(kept):
+    runs = await kept.add("job", 3, 2, 1)
+    made = kept.retention(keep_runs=2)
+
+    async def later(seconds, ended):
+        kept.clock.rightNow += seconds
+        for _ in range(ended):
+            made.run_over()
+        await made._pruning
+        return await kept.left()
+
+    assert await later(0, MANY - 1) == runs
+    assert await later(0, 1) == runs[1:]
+    runs = runs[1:] + await kept.add("job", 0)
+    assert await later(SOON - 1, MANY) == runs, "so soon again"
+    assert await later(1, MANY) == runs[1:]
+    await made.stopService()
 
 
 @pytest.mark.usefixtures("told_time")

@@ -20,6 +20,7 @@ from .visibility import of_tasks
 _SHOWN = [column for column in deliveries.c if column is not deliveries.c.body]
 _WRITTEN = ("state", "not_before", "ended", "status", "error")
 _WAITS = deliveries.c.state == "waiting"
+_FORGET_OF = delete(deliveries).where(deliveries.c.run_id.in_(bindparam("ids", expanding=True)), ~_WAITS)
 _LATEST = deliveries.c.attempts == bindparam("latest")  # a newer attempt is under way, if it is not
 _SETTLE = (
     update(deliveries)
@@ -102,7 +103,7 @@ def of_job(
 
 def forget_of(transaction: Transaction, run_ids: Sequence[str]) -> None:
     """Drop the notifications about these runs. Notifications that still wait are kept."""
-    transaction.execute(delete(deliveries).where(deliveries.c.run_id.in_(run_ids), ~_WAITS))
+    transaction.execute(_FORGET_OF, {"ids": list(run_ids)})
 
 
 def forget(transaction: Transaction, before: datetime, most: int) -> int:

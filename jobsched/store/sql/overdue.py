@@ -68,14 +68,12 @@ class _Records(overdue_changes.Records):
 def remember(transaction: Transaction, run_ids: Sequence[str]) -> None:
     """These runs are about to be forgotten. For jobs with `must_succeed_every`, keep the instant of the last success
     among them."""
-    # By their ids alone: SQLite would rather look through all runs that have succeeded.
-    these = select(runs.c.job_id, runs.c.state, runs.c.ended).where(runs.c.id.in_(run_ids))
     latest: dict[str, datetime] = {}
-    for row in transaction.execute(these):
+    for row in transaction.execute(_ENDS, {"ids": list(run_ids)}):
         if row.state == "succeeded" and row.ended is not None:
             latest[row.job_id] = max(row.ended, latest.get(row.job_id, row.ended))
-    asked = select(jobs.c.id).where(jobs.c.id.in_(latest), jobs.c.must_succeed_every.is_not(None)).order_by(jobs.c.id)
-    for job_id in transaction.execute(asked).scalars().all() if latest else ():
+    asked = {"ids": list(latest)}
+    for job_id in transaction.execute(_THAT_REMEMBER, asked).scalars().all() if latest else ():
         older = or_(jobs.c.succeeded.is_(None), jobs.c.succeeded < latest[job_id])
         transaction.execute(update(jobs).where(jobs.c.id == job_id, older).values(succeeded=latest[job_id]))
 
@@ -98,6 +96,9 @@ def _is(column: ColumnElement[object], value: object) -> ColumnElement[bool]:
 
 
 _THESE = jobs.c.id.in_(bindparam("ids", expanding=True))
+_THAT_REMEMBER = select(jobs.c.id).where(_THESE, jobs.c.must_succeed_every.is_not(None)).order_by(jobs.c.id)
+# By their ids alone: SQLite would rather look through all runs that have succeeded.
+_ENDS = select(runs.c.job_id, runs.c.state, runs.c.ended).where(runs.c.id.in_(bindparam("ids", expanding=True)))
 _last, _mender, _starter = runs.alias("success"), runs.alias("mender"), runs.alias("starter")
 _STANDING = (
     select(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import ParamSpec, TypeVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from twisted.internet.defer import Deferred
@@ -72,6 +73,7 @@ class Store(Asking[Transaction]):
     ) -> None:
         self._engine: Engine = connect(url, prompt=prompt)
         one_writer = self._engine.dialect.name == "sqlite"
+        self._writer: Connection | None = None  # of the one thread that writes
         readers = pool(0, threads + OWN, "store-read")
         writers = pool(0, 1 if one_writer else threads + 1, "store-write")
         super().__init__(reactor, readers, writers, events, tells)
@@ -125,6 +127,8 @@ class Store(Asking[Transaction]):
         return self.read(label_rows.infos, labels, most)
 
     def _disconnect(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
         self._engine.dispose()
 
     def renew(self) -> None:
@@ -155,7 +159,7 @@ class Store(Asking[Transaction]):
 
     def _transact(self, writes: bool, work: Callable[[Transaction], T]) -> T:
         try:
-            opened = (self._writing if writes else self._reading).connect()
+            opened = self._open(writes)
         except DBAPIError as why:  # not to be tried again: it may have taken its time
             raise self._unavailable(why, connected=False) from why
         with opened as connection, connection.begin() as begun:
@@ -172,6 +176,24 @@ class Store(Asking[Transaction]):
                 raise
         self._tell(transaction)
         return answer
+
+    def _open(self, writes: bool) -> AbstractContextManager[Connection]:
+        """A connection for one transaction. The one thread that writes keeps its own: each connection remembers pages
+        and statements, and if reads and writes took what is free, each would come to remember all of both."""
+        if self.shared or not writes:
+            return (self._writing if writes else self._reading).connect()
+        if self._writer is None:
+            self._writer = self._writing.connect()
+        return self._kept(self._writer)
+
+    @contextmanager
+    def _kept(self, writer: Connection) -> Iterator[Connection]:
+        try:
+            yield writer
+        except DBAPIError:
+            self._writer = None
+            writer.close()
+            raise
 
     def _add_sign(self, transaction: Transaction) -> None:
         if (sign := self._sign()) is not None:

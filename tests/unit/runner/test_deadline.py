@@ -129,6 +129,22 @@ def test_a_run_that_ends_when_it_is_told_to_is_not_killed(world):
     assert world.clock.getDelayedCalls() == []
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_after_the_end_it_sends_nothing(world, stopped):
+    world.deadline.arm(10)
+    if stopped:
+        world.deadline.stop(ASKED)
+    before = list(world.sent)
+    world.deadline.end()
+    world.deadline.stop(Stop("cancelled", "again", grace=1))
+    world.deadline.sweep()
+    world.go(20)
+
+    assert world.sent == before
+    assert world.heard == ([ASKED] if stopped else [])
+    assert world.clock.getDelayedCalls() == []
+
+
 def test_disarmed_it_leaves_no_timer(world):
     world.deadline.arm(10)
     world.deadline.disarm()
