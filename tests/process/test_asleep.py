@@ -138,9 +138,10 @@ class EscapedTests(AsleepCase):
         run = await self.start(self.bash(f"trap '' TERM; setsid sleep {EVER} & echo $!; wait"))
         await self.printed(run, b"\n")
         pid = int(self.output(run))
+        await self.until(lambda: name(pid) == "sleep")  # it is told by the name that it has at the first look
         self.runner.stop(run.id, ASKED)
         call = self.runner._active[run.id].call
-        await self.until(lambda: name(pid) == "sleep" and pid in [each.pid for each in call._remaining.known])
+        await self.until(lambda: pid in [each.pid for each in call._remaining.known])
         self.frozen.freeze(pid)
         self.runner.stop(run.id, attrs.evolve(ASKED, grace=0))
 
