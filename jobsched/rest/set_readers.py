@@ -34,6 +34,7 @@ T = TypeVar("T")
 TAKEN: Final = tuple(formats.BY_MEDIA_TYPE)  # media types
 TEXTS: Final = tuple(name for name, kind in formats.BY_MEDIA_TYPE.items() if kind != "json")
 BLANKS: Final = re.compile(rb"[ \t\r\n]{0,%d}" % MOST_BODY)
+OF_NUMBERS: Final = b"0123456789.eE"  # 1 is how 12 begins; no other value begins as another does
 MOST_SIGNS: Final = 2 * MOST_VALUES  # of JSON, those in texts counted: each piece of a list takes memory
 
 LONGEST_WORDS: Final = 200  # characters of what msgspec says, which may repeat a name of any length
@@ -190,9 +191,10 @@ def _without(data: bytes, values: Iterable[Raw]) -> bytes:
         begin = data.index(b":", at) + 1  # no name of a field holds one
         if blanks := BLANKS.match(data, begin):
             begin = blanks.end()
-        if not data.startswith(value, begin):
+        end = begin + len(value)
+        if not data.startswith(value, begin) or data[end : end + 1] in OF_NUMBERS:
             break  # a name is there twice
         kept += [data[at:begin], b"[]"]
-        at = begin + len(value)
+        at = end
     _must_be_short(sum(map(len, kept)) + len(data) - at)
     return b"".join([*kept, data[at:]])

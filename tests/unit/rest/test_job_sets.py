@@ -206,6 +206,8 @@ def test_no_text_becomes_a_program_and_faults_have_lines(front):
         b'{"jobs": [], "jobs": []}',
         b'{"jobs": [], "withheld": 1, "\\u006aobs": [1]}',
         b'{"withheld": "jobs", "withheld": 1, "jobs": []}',
+        b'{"withheld": 12, "jobs": [], "withheld": 1}',
+        b'{"withheld": 1e5, "withheld": 1, "jobs": []}',
         b'{"jobs": [], "jobs": [' + b"1," * 1_000_000 + b"1]}",
         b'{"jobs": [' + b"1," * 1_000_000 + b'1], "jobs": []}',
         b'{"jobs": ' + b" " * 1024 * 1024 + b"[]}",
