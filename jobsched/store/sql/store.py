@@ -74,6 +74,7 @@ class Store(Asking[Transaction]):
         self._engine: Engine = connect(url, prompt=prompt)
         one_writer = self._engine.dialect.name == "sqlite"
         self._writer: Connection | None = None  # of the one thread that writes
+        self._renewed = False  # since that thread has looked
         readers = pool(0, threads + OWN, "store-read")
         writers = pool(0, 1 if one_writer else threads + 1, "store-write")
         super().__init__(reactor, readers, writers, events, tells)
@@ -127,13 +128,13 @@ class Store(Asking[Transaction]):
         return self.read(label_rows.infos, labels, most)
 
     def _disconnect(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        self._drop_writer()
         self._engine.dispose()
 
     def renew(self) -> None:
         """Stop using the connections that exist now: their server is read-only, or another has taken its place."""
         self._engine.dispose()
+        self._renewed = True
 
     def words(self, why: BaseException | None) -> str:
         """A failure in one line, without a password: what the database said, if it was the database."""
@@ -182,6 +183,9 @@ class Store(Asking[Transaction]):
         and statements, and if reads and writes took what is free, each would come to remember all of both."""
         if self.shared or not writes:
             return (self._writing if writes else self._reading).connect()
+        if self._renewed:
+            self._renewed = False
+            self._drop_writer()
         if self._writer is None:
             self._writer = self._writing.connect()
         return self._kept(self._writer)
@@ -191,9 +195,14 @@ class Store(Asking[Transaction]):
         try:
             yield writer
         except DBAPIError:
-            self._writer = None
-            writer.close()
+            self._drop_writer()
             raise
+
+    def _drop_writer(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.invalidate()  # or it would go, open, to the pool it came from, which may be of no use any more
+            writer.close()
 
     def _add_sign(self, transaction: Transaction) -> None:
         if (sign := self._sign()) is not None:

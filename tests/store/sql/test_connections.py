@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from typing import cast
+
 import pytest
 import pytest_twisted
 from sqlalchemy import text
@@ -43,3 +46,27 @@ async def test_after_a_failure_it_goes_on_with_nothing_of_it(store: Store) -> No
         await store.write(fail)
     await store.write(commands.add, job(), None)
     assert await store.read(job_count) == 1
+
+
+@pytest_twisted.ensureDeferred
+async def test_once_renewed_it_writes_with_another(store: Store) -> None:
+    first = cast(sqlite3.Connection, await store.write(which))
+    store.renew()
+    assert await store.write(which) is not first
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        first.execute("SELECT 1")
+
+
+@pytest_twisted.ensureDeferred
+async def test_what_failed_is_closed_and_nobody_reads_with_it(store: Store) -> None:
+    failed: list[object] = []
+
+    def fail(transaction: Transaction) -> None:
+        failed.append(which(transaction))
+        transaction.execute(text("SELECT nonsense"))
+
+    with pytest.raises(Exception, match="nonsense"):
+        await store.write(fail)
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        cast(sqlite3.Connection, failed[0]).execute("SELECT 1")
+    assert await store.write(which) is not failed[0]
