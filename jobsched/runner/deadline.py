@@ -85,6 +85,7 @@ class Deadline:
         self.stopped: Stop | None = None
         self.begun = False  # TERM was sent
         self.abandoned = False
+        self._ended = False
 
     @property
     def killed(self) -> bool:
@@ -123,6 +124,7 @@ class Deadline:
     def end(self) -> None:
         """Nothing is left of the run. Whoever sends has this deadline: in such a circle each run would stay in memory
         until Python looks for circles, with its output and all else."""
+        self._ended = True  # whoever sends may raise after that, and then nothing is tried again
         self.disarm()
         self._call = None  # one that has rung holds what it calls
         self._send, self._over = _send_nothing, _is_over
@@ -148,6 +150,8 @@ class Deadline:
             self.signalled(sent)
 
     def _in(self, seconds: float, then: Callable[[], None]) -> None:
+        if self._ended:
+            return
         if self._call is not None and self._call.active():
             self._call.cancel()
         self._due = self._clock.seconds() + seconds

@@ -145,6 +145,21 @@ def test_after_the_end_it_sends_nothing(world, stopped):
     assert world.clock.getDelayedCalls() == []
 
 
+def test_what_fails_once_the_run_has_ended_is_not_tried_again(world):
+    def send(number: int) -> None:
+        if number == SIGKILL:
+            world.deadline.end()
+            raise RuntimeError("a fault of ours")
+
+    world.deadline = Deadline(world.clock, send, 5)
+    world.deadline.stop(ASKED)
+    with capturedLogs() as log:
+        world.go(5)
+
+    assert [each["log_failure"].type for each in log] == [RuntimeError]
+    assert world.clock.getDelayedCalls() == []
+
+
 def test_disarmed_it_leaves_no_timer(world):
     world.deadline.arm(10)
     world.deadline.disarm()
