@@ -180,7 +180,7 @@ def _known(request: Request, failure: Failure) -> bytes | Deferred[bytes]:
 
 
 def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]}..."
+    return text if len(text) <= most else f"{text[:most].removesuffix('~')}..."  # half of an escape is no pointer
 
 
 def _http(request: Request, failure: Failure) -> bytes:

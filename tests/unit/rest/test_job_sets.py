@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 from collections import Counter
 from types import FrameType
 
@@ -265,6 +266,13 @@ def test_a_refusal_repeats_little_of_what_was_sent(front, body):
     answer = put(front, data)
     assert answer.status == 400
     assert len(answer.body) < 20_000
+
+
+@pytest.mark.parametrize("name", ["~" * 1000, "a" + "/" * 1000])
+def test_no_place_is_cut_within_an_escape(front, name):
+    (pointer,) = put(front, {"jobs": [job("a") | {name: 1}]}).problem[2]
+    assert pointer.endswith("...")
+    assert re.fullmatch("(/([^~/]|~[01])*)+", pointer)
 
 
 def test_a_very_long_name_is_not_repeated_by_the_decoder_either(front):
