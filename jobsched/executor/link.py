@@ -149,7 +149,7 @@ class Link(Factory):
         before, self._current = self._current, connection
         if before is not None:
             before.drop()
-        self._told.clear()  # `news` has it all
+        self._lose_told()
         connection.write(list(self._served.news()))
         self.taken(connection)
         self._alone()
@@ -204,9 +204,17 @@ class Link(Factory):
         self.tell(Lines(lines=lines, dropped=dropped, last=self._served.last_lines(printed) if self._served else {}))
 
     def _flush(self) -> None:
-        told, self._told = self._told, []
-        if self._current is not None and told:
+        if self._current is None:
+            self._lose_told()
+        elif self._told:
+            told, self._told = self._told, []
             self._current.write(told)
+
+    def _lose_told(self) -> None:
+        """Whoever was told this is gone. `news` has it all, but for lines."""
+        told, self._told = self._told, []
+        with self._turn:
+            self._dropped += sum(len(frame.lines) + frame.dropped for frame in told if isinstance(frame, Lines))
 
 
 @implementer(IPushProducer)
