@@ -34,10 +34,12 @@ class BadTrigger(Invalid):
 class _Noting:
     """A class and no generator, one for all faults: a set of jobs enters it a hundred thousand times."""
 
-    __slots__ = ("_found",)
+    __slots__ = ("_found", "_most", "left")
 
-    def __init__(self, found: list[Invalid]) -> None:
+    def __init__(self, found: list[Invalid], most: int | None) -> None:
         self._found = found
+        self._most = most
+        self.left = 0  # that were not noted, for there are enough
 
     def __enter__(self) -> None:
         pass
@@ -45,17 +47,20 @@ class _Noting:
     def __exit__(self, _kind: object, why: BaseException | None, _traceback: object) -> bool:
         if isinstance(why, Invalid):
             let_go(why)
-            self._found += why.all
+            every = why.all
+            noted = every if self._most is None else every[: self._most - len(self._found)]
+            self._found += noted
+            self.left += len(every) - len(noted)
             return True
         return False
 
 
 class Faults:
-    """Gathers what is wrong with a request, so that a caller hears of all of it at once."""
+    """Gathers what is wrong with a request, so that a caller hears of all of it at once. `most`: so many are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int | None = None) -> None:
         self._found: list[Invalid] = []
-        self._noting = _Noting(self._found)
+        self._noting = _Noting(self._found, most)
 
     def noting(self) -> _Noting:
         """Note a fault that is found within, and go on behind it."""

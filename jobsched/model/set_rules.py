@@ -15,13 +15,16 @@ MOST_JOBS: Final = 20_000  # of one set: the transaction that switches it must b
 
 
 class SetFaults(Faults):
-    """What is wrong with a set: as much as anybody will read."""
+    """What is wrong with a set: as much as anybody will read. The others are counted: there may be 400,000, and to keep
+    them took hundreds of megabytes."""
+
+    def __init__(self) -> None:
+        super().__init__(MOST_FAULTS)
 
     def check(self) -> None:
         """Raises Invalid with all that was noted, up to `MOST_FAULTS`, if anything was."""
-        if len(self._found) > MOST_FAULTS:
-            left = len(self._found) - MOST_FAULTS
-            self._found[MOST_FAULTS:] = [Invalid(f"{many(left, 'more fault')} {'is' if left == 1 else 'are'} not told")]
+        if left := self._noting.left:
+            self._found.append(Invalid(f"{many(left, 'more fault')} {'is' if left == 1 else 'are'} not told"))
         super().check()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -31,7 +32,7 @@ from jobsched.model.job_set import (
 )
 from jobsched.model.labels import About, Label
 from jobsched.model.redaction import Redaction
-from jobsched.model.set_rules import MOST_FAULTS, labelled, must_fit, must_go_at_once, tag
+from jobsched.model.set_rules import MOST_FAULTS, SetFaults, labelled, must_fit, must_go_at_once, tag
 from tests.present import present
 
 T0 = datetime(2024, 1, 1, tzinfo=UTC)
@@ -111,6 +112,24 @@ def test_so_many_faults_are_told_as_somebody_will_read() -> None:
         plan(standing(), asked, None, False)
     assert len(refused.value.all) == MOST_FAULTS + 1
     assert refused.value.all[-1].detail == "5 more faults are not told"
+
+
+def test_faults_that_are_not_told_are_not_kept() -> None:
+    faults, made = SetFaults(), list[weakref.ref[Invalid]]()
+
+    def fault() -> Invalid:
+        first = Invalid("first")
+        made.extend(map(weakref.ref, (first, more := Invalid("second"))))
+        return Invalid(first.detail, more=[first, more])
+
+    for _ in range(MOST_FAULTS):
+        with faults.noting():
+            raise fault()
+    assert len([each for each in made if each() is not None]) < MOST_FAULTS
+    with pytest.raises(Invalid) as refused:
+        faults.check()
+    assert len(refused.value.all) == MOST_FAULTS + 1
+    assert refused.value.all[-1].detail == f"{2 * MOST_FAULTS} more faults are not told"
 
 
 def test_an_id_that_is_given_twice_is_told_with_both_places() -> None:
