@@ -95,6 +95,8 @@ class _Pieces:
     """A text as the parser asks for it. Given whole, it would be scanned with Python's lock held until something in it
     is complete: a text in quotes may have 8 MiB."""
 
+    name = "the text"  # in what the parser says
+
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
