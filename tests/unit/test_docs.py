@@ -59,8 +59,9 @@ ROOMS = [
 RECORDS = {
     kind.__name__: kind
     for room in ROOMS
-    for kind in vars(room).values()
+    for name, kind in vars(room).items()
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind is not msgspec.Struct
+    if not name.startswith("_")  # only a step of reading
 }
 # Told in the text of a page, not by a table.
 IN_TEXT = {

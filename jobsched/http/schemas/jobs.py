@@ -262,8 +262,7 @@ class JobOut(Struct):
     active: Annotated[int, Meta(description="Runs of it that wait or run")]
     recent: Annotated[list[RecentOut], Meta(description="What its last runs came to, up to 12, newest first")]
     median_duration: Annotated[
-        float | None,
-        Meta(description="The median seconds of those that succeeded among its last 20 outcomes; null: there is none"),
+        float | None, Meta(description="Median seconds of those of its last 20 outcomes that succeeded; null: none did")
     ]
 
 
