@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from logging.handlers import QueueHandler
 from queue import Empty, Full, Queue
+from select import select
 from typing import TextIO, cast
 
 from ..model.printable import shown
@@ -85,7 +85,9 @@ class LogWorker:
         records: list[logging.LogRecord | None] = []
         while None not in records:
             records = [self._room.get()]
-            time.sleep(GATHER)  # or it would be woken for each line, and keep the reactor waiting
+            # Or it would be woken for each line, and keep the reactor waiting. `time.sleep` goes by a clock, and hangs
+            # if that is set back meanwhile.
+            select([], [], [], GATHER)
             with suppress(Empty):
                 while len(records) < TOGETHER:
                     records.append(self._room.get_nowait())

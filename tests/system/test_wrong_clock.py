@@ -19,6 +19,8 @@ from tests.servers import KINDS, Server
 from tests.system.caller import Caller, instant
 from tests.system.daemon import GENEROUS, daemon_in, until
 
+pytestmark = pytest.mark.long
+
 AHEAD = timedelta(days=400)
 SOON = timedelta(seconds=60)
 LEASE = 30.0  # seconds, as shipped
