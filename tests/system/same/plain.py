@@ -19,7 +19,7 @@ HEADERS: Final = (
 # What a run measures of itself. Whether `max_rss` is known, and when `pid` is, is chance too.
 MEASURED: Final = ("pid", "duration", "median_duration", "median", "p95", "longest", "cpu_seconds", "max_rss")
 BY_CHANCE: Final = ("max_rss", "pid")
-# Which of the two a run waited for by hand: what nodes had said of their slots at that moment.
+# Which of the two a run waited for by hand, wherever that is told: what nodes had said of their slots at that moment.
 SLOTS: Final = ("waits to be started", NO_SLOT)
 
 _INSTANT = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:\d\d)?"
@@ -30,6 +30,7 @@ _PARTS: Final = re.compile(
     r'|(?<=[?&]after=)(?P<place>[^&>"]+)'
     r'|(?<=")(?P<version>\d+)\.(?P<shown>[0-9a-f]{16})(?=\\?")'
     r'|(?<=")(?P<set>[0-9a-f]{16}(?:-[0-9a-f]{16})?)(?=\\?")'
+    rf"|(?P<slots>{'|'.join(map(re.escape, SLOTS))})"
     r"|(?P<late>, [^,\"]* late\b)"  # told of a run that began a second after its due
     r"|(?P<span>\b\d+(?:\.\d+)? (?:ms|s|min|h)\b(?: \d+ (?:s|min)\b)?)"
 )  # fmt: skip
@@ -69,8 +70,6 @@ class Plain:
     def _field(self, name: str, value: Any) -> Any:
         if name in MEASURED and (value is not None or name in BY_CHANCE):
             return "<measured>"
-        if name in {"waited_for", "reason"} and value in SLOTS:
-            return "<slots>"
         if name == "last" and isinstance(value, str):  # characters of a key
             return "<last>"
         return self.value(value)
@@ -81,7 +80,7 @@ class Plain:
         text = found[0]
         if kind == "instant" and int(text[:4]) >= FAR:
             return text
-        if kind in {"span", "instant"}:
+        if kind in {"span", "instant", "slots"}:
             return f"<{kind}>"
         if kind == "late":
             return ""
