@@ -1,8 +1,8 @@
 """PUT /jobs with many jobs on a real daemon: how long a plan and an order take, and what other dues feel of it.
 
 On each database: a set is planned and made, put again, changed (each job, and its rule), and deleted. Meanwhile other
-jobs are due twenty times a second; how late they start is what the order costs them. At the end come
-bodies that are wrong.
+jobs are due twenty times a second; how late they start is what the order costs them. At the end come bodies that
+are wrong.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -26,6 +26,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 60.0  # seconds that a daemon may take to end
+POSTED = 200  # jobs a second that a daemon makes at least
 ANSWER = 300.0  # seconds that it may take to answer
 ENDED = {"succeeded", "failed", "timed_out", "cancelled", "lost", "skipped", "missed"}
 
@@ -308,6 +309,11 @@ def instant(text: str) -> datetime:
 def dues(first: datetime, every: timedelta, end: datetime) -> list[datetime]:
     """The grid from `first` to before `end`."""
     return [first + every * beat for beat in range(max(math.ceil((end - first) / every), 0))]
+
+
+def once_made(jobs: int) -> datetime:
+    """A full second by which so many jobs are surely made: none may have a `start` that is over."""
+    return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4 + jobs // POSTED)
 
 
 def verdict(what: str, measured: float, demanded: float, unit: str, *, at_least: bool = False) -> None:

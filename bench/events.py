@@ -14,7 +14,19 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from catalogs import DATE
-from daemon import Daemon, NotMeasured, instant, load, machine, percentile, post_jobs, running, spread, verdict
+from daemon import (
+    Daemon,
+    NotMeasured,
+    instant,
+    load,
+    machine,
+    once_made,
+    percentile,
+    post_jobs,
+    running,
+    spread,
+    verdict,
+)
 
 SHARE = 0.10  # of a core, for all clients together
 SOON = 0.5  # seconds from the commit to the client
@@ -30,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
     machine()
     with running(DATE, options=EVENTS.format(options.clients + 20)) as daemon:
-        first = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
+        first = once_made(options.jobs)
         post_jobs(daemon, [
             {"task": "date", "name": f"job {number}", "interval": {"seconds": 1},
              "start": (first + number * timedelta(seconds=1) / options.jobs).isoformat()}

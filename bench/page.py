@@ -16,7 +16,19 @@ from pathlib import Path
 
 import catalogs
 from asking import ask
-from daemon import Daemon, NotMeasured, instant, load, machine, percentile, post_jobs, running, spread, verdict
+from daemon import (
+    Daemon,
+    NotMeasured,
+    instant,
+    load,
+    machine,
+    once_made,
+    percentile,
+    post_jobs,
+    running,
+    spread,
+    verdict,
+)
 from fill import fill
 from joblists import record
 
@@ -91,7 +103,7 @@ def screens(daemon: Daemon, path: str, times: int) -> list[float]:
 def open_pages(count: int, rate: int, seconds: int) -> None:
     """What open pages cost a daemon that is at work, by screen; and whether rows that change shift anything."""
     with running(catalogs.TRUE, options=OPTIONS.format(count + 20, 2 * count + 40)) as daemon:
-        first = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4)
+        first = once_made(rate)
         post_jobs(daemon, [
             {"task": "true", "name": f"job {number}", "interval": {"seconds": 1}, "overlap": "skip",
              "start": (first + number * timedelta(seconds=1) / rate).isoformat()}

@@ -23,6 +23,7 @@ from daemon import (
     instant,
     load,
     machine,
+    once_made,
     percentile,
     post_jobs,
     running,
@@ -44,7 +45,6 @@ printf '%s %s %s\\n' "$EPOCHREALTIME" "$JOBSCHED_JOB_ID" "$JOBSCHED_DUE" >> "$1"
 """
 MAX_RUNNING = 64  # at once, as shipped
 BURSTS = 10
-POSTED = 200  # jobs a second, at least: no `start` may be over when its job is made
 DEMANDS = {20: (100, 0.050), 200: (99, 0.100)}  # jobs -> (percentile, seconds)
 
 Due = tuple[str, datetime]
@@ -72,7 +72,7 @@ def main() -> None:
 def measure(jobs: int, seconds: float, every: timedelta, phase: str, executors: int) -> None:
     """One daemon, one number of jobs."""
     with running(CATALOG, {"stamp.bash": STAMP}, executors=executors) as daemon:
-        first = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=3 + jobs // POSTED)
+        first = once_made(jobs)
         offset = {"posted": None, "even": every / jobs, "same": timedelta(0)}[phase]
         ids, took = post_jobs(
             daemon,

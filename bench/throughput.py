@@ -26,6 +26,7 @@ from daemon import (
     instant,
     load,
     machine,
+    once_made,
     percentile,
     post_jobs,
     running,
@@ -37,7 +38,6 @@ from daemon import (
 EVERY = timedelta(seconds=1)
 LATEST = 1.0  # seconds after its due that 99 of 100 runs have begun
 IN_FLIGHT = 16
-POSTED = 200  # jobs a second that are surely made, beside the first four seconds
 DEMANDED = 350
 
 
@@ -71,7 +71,7 @@ def measure(level: int, seconds: int, phase: str, executors: int, slots: int) ->
     """One level: the rate if it was held, else 0."""
     print(f"{level} jobs every second for {seconds} s, dues {phase}, {executors} executors, {slots} slots")
     with running(DATE, executors=executors, options=f"SCHED_CONFIG['max_running'] = {slots}") as daemon:
-        first = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=4 + level // POSTED)
+        first = once_made(level)
         offset = EVERY / level if phase == "even" else timedelta(0)
         ids, _ = post_jobs(daemon, [
             {"task": "date", "name": f"job {number}", "interval": {"seconds": 1},

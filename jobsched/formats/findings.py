@@ -17,6 +17,7 @@ MOST_NOTES: Final = 1000
 MOST_VALUES: Final = 1_000_000  # texts, numbers, lists and objects of one text: 10,000 jobs have some 300,000
 MOST_CHARACTERS: Final = 32 * 1024 * 1024  # of a text with all that it repeats by a name: a small one can say very much
 MOST_OF_ONE: Final = 50_000  # names and values of one job: what looks through it all at once takes some 10 ms
+LONGEST_WORDS: Final = 200  # characters of what a parser says, which may repeat a name of any length
 MOST_IN_WORDS: Final = 3  # faults that the one line of an error tells
 
 _MANY: Final = (dict, list)  # kinds of values that hold others

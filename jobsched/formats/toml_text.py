@@ -13,12 +13,11 @@ import tomli_w
 
 from ..model.errors import Invalid
 from . import toml_lengths
-from .findings import MOST_VALUES, Findings, must_be_small
+from .findings import LONGEST_WORDS, MOST_VALUES, Findings, must_be_small
 from .plain_values import pick, unspoken
 
 HEAD: Final = "[jobs]"  # of a table; in brackets it is one of several
 LONG_NUMBER: Final = re.compile(r"[=\[,\s][-+]?[0-9][\w.:+-]{1000}")  # the parser takes 100 bytes for each digit
-LONGEST_WORDS: Final = 200  # characters of what the parser says, which may repeat a name of any length
 
 
 def read(text: str, found: Findings) -> None:

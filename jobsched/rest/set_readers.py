@@ -17,7 +17,7 @@ from msgspec import Raw, UnsetType
 
 from .. import formats
 from ..formats import Kind, KnownTask, Note
-from ..formats.findings import MOST_VALUES
+from ..formats.findings import LONGEST_WORDS, MOST_VALUES
 from ..http import problems
 from ..http.jsontext import duplicate
 from ..http.large_bodies import MOST_BODY
@@ -36,8 +36,6 @@ TEXTS: Final = tuple(name for name, kind in formats.BY_MEDIA_TYPE.items() if kin
 BLANKS: Final = re.compile(rb"[ \t\r\n]{0,%d}" % MOST_BODY)
 OF_NUMBERS: Final = b"0123456789.eE"  # 1 is how 12 begins; no other value begins as another does
 MOST_SIGNS: Final = 2 * MOST_VALUES  # of JSON, those in texts counted: each piece of a list takes memory
-
-LONGEST_WORDS: Final = 200  # characters of what msgspec says, which may repeat a name of any length
 MANY: Final = MOST_SIGNS // 4  # commas: to take so long a list to pieces keeps Python's lock for some 20 ms
 
 _Field = Literal["jobs", "values", "withheld"]

@@ -105,7 +105,8 @@ class Retention(Service):
     async def prune(self) -> None:
         """One pass: over the rows, unless another node made such a pass lately, and over the files of this node."""
         steady = self._is_steady()
-        apart, self._over = SOON if self._over >= MANY else EVERY - EARLY, 0
+        apart = SOON if self._over >= MANY else EVERY - EARLY
+        self._over = 0
         this_pass = await self._rows.take_turn(now(self._clock), self._keep_runs, timedelta(seconds=apart))
         if this_pass is not None:
             await self._prune_rows(this_pass, steady)
